@@ -1,0 +1,110 @@
+using System.Net;
+using Gateway.Server.Options;
+using Microsoft.Extensions.Logging;
+
+namespace Gateway.Server;
+
+/// <summary>What "accepted" promises.</summary>
+public enum Durability
+{
+    /// <summary>The record is on stable storage: fdatasync before the answer.</summary>
+    Fsync = 0,
+    /// <summary>The record is in the page cache: it survives the process, not the machine's power.</summary>
+    Os = 1,
+}
+
+public enum LogFormat
+{
+    Text = 0,
+    Json = 1,
+}
+
+/// <summary>
+/// The node's options, checked: every value lies in its range (<see cref="OptionTable"/>) and they agree with each other. Immutable.
+/// Sizes are bytes.
+/// </summary>
+public sealed record GatewayOptions
+{
+    internal GatewayOptions(OptionValues values)
+    {
+        Data = values.Get(OptionTable.Data);
+        NativeListen = values.Get(OptionTable.NativeListen);
+        OperatorListen = values.Get(OptionTable.OperatorListen);
+        Reactors = values.Get(OptionTable.Reactors);
+        PinReactors = values.Get(OptionTable.PinReactors);
+        ListenBacklog = values.Get(OptionTable.ListenBacklog);
+        MaxConnections = values.Get(OptionTable.MaxConnections);
+        MaxHandshakes = values.Get(OptionTable.MaxHandshakes);
+        MaxBody = (int)values.Get(OptionTable.MaxBody);
+        MaxUnsent = (int)values.Get(OptionTable.MaxUnsent);
+        BufferSoft = values.Get(OptionTable.BufferSoft);
+        BufferHard = values.Get(OptionTable.BufferHard);
+        HandshakeTimeout = values.Get(OptionTable.HandshakeTimeout);
+        FrameTimeout = values.Get(OptionTable.FrameTimeout);
+        IdleTimeout = values.Get(OptionTable.IdleTimeout);
+        RedeliverAfter = values.Get(OptionTable.RedeliverAfter);
+        DefaultExpiry = values.Get(OptionTable.DefaultExpiry);
+        Durability = values.Get(OptionTable.Durability);
+        CommitProgressTimeout = values.Get(OptionTable.CommitProgressTimeout);
+        SegmentSize = values.Get(OptionTable.SegmentSize);
+        LogMemory = values.Get(OptionTable.LogMemory);
+        LogPage = (int)values.Get(OptionTable.LogPage);
+        DrainTime = values.Get(OptionTable.DrainTime);
+        ReconnectSpread = values.Get(OptionTable.ReconnectSpread);
+        LogFormat = values.Get(OptionTable.LogFormat);
+        LogLevel = values.Get(OptionTable.Level);
+    }
+
+    /// <summary>The embedded defaults, of the table.</summary>
+    public static GatewayOptions Default { get; } = new(OptionValues.Defaults);
+
+    /// <summary>As given: relative to the working folder.</summary>
+    public string Data { get; init; }
+
+    /// <summary>Port 0 takes a free one.</summary>
+    public IPEndPoint NativeListen { get; init; }
+    public IPEndPoint OperatorListen { get; init; }
+
+    /// <summary>1 to 64.</summary>
+    public int Reactors { get; init; }
+    public bool PinReactors { get; init; }
+    public int ListenBacklog { get; init; }
+
+    /// <summary>Of the node, already lowered to what the process may open.</summary>
+    public int MaxConnections { get; init; }
+
+    /// <summary>Of the node.</summary>
+    public int MaxHandshakes { get; init; }
+    public int MaxBody { get; init; }
+
+    /// <summary>Of one connection.</summary>
+    public int MaxUnsent { get; init; }
+
+    /// <summary>Of the node.</summary>
+    public long BufferSoft { get; init; }
+
+    /// <summary>Of the node; not below <see cref="BufferSoft"/>.</summary>
+    public long BufferHard { get; init; }
+    public TimeSpan HandshakeTimeout { get; init; }
+    public TimeSpan FrameTimeout { get; init; }
+    public TimeSpan IdleTimeout { get; init; }
+    public TimeSpan RedeliverAfter { get; init; }
+    public TimeSpan DefaultExpiry { get; init; }
+    public Durability Durability { get; init; }
+    public TimeSpan CommitProgressTimeout { get; init; }
+
+    /// <summary>A power of two, not below <see cref="LogPage"/>.</summary>
+    public long SegmentSize { get; init; }
+
+    /// <summary>A power of two, at least four pages.</summary>
+    public long LogMemory { get; init; }
+
+    /// <summary>A power of two; twice <see cref="MaxBody"/> fits.</summary>
+    public int LogPage { get; init; }
+    public TimeSpan DrainTime { get; init; }
+    public TimeSpan ReconnectSpread { get; init; }
+    public LogFormat LogFormat { get; init; }
+
+    /// <summary>At start; an operator may change it later.</summary>
+    public LogLevel LogLevel { get; init; }
+}

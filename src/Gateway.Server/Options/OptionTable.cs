@@ -1,0 +1,115 @@
+using System.Globalization;
+using System.Net;
+using Gateway.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace Gateway.Server.Options;
+
+/// <summary>
+/// Every option of the node: the one place that states names, kinds, defaults, ranges and help. Parsing, <c>--help</c>, <c>check-config</c>
+/// and <see cref="GatewayOptions"/> follow it. A new option is a row here, an entry in <see cref="All"/>'s order and a property there.
+/// </summary>
+public static class OptionTable
+{
+    private static readonly int Cores = Environment.ProcessorCount;
+
+    public static readonly Option<string> Config = OptionKinds.Path(
+        "config", "gateway.json", "file of options; the default is read only where it exists");
+
+    public static readonly Option<string> Data = OptionKinds.Path("data", "./data", "folder of the log, the secret and everything durable");
+
+    public static readonly Option<IPEndPoint> NativeListen = OptionKinds.Endpoint("native-listen", "127.0.0.1:5240", "native TCP; port 0 takes a free one");
+
+    public static readonly Option<IPEndPoint> OperatorListen = OptionKinds.Endpoint(
+        "operator-listen", "127.0.0.1:5249", "operator HTTP; port 0 takes a free one");
+
+    public static readonly Option<int> Reactors = OptionKinds.Count(
+        "reactors", Math.Min(Cores, 8).ToString(CultureInfo.InvariantCulture), 1, 64, "threads that own connections and mailboxes; by default one a core, at most 8");
+
+    public static readonly Option<bool> PinReactors = OptionKinds.Switch("pin-reactors", "on", "bind each reactor to its core");
+
+    public static readonly Option<int> ListenBacklog = OptionKinds.Count(
+        "listen-backlog", "4096", 1, 65535, "connections the kernel holds before they are accepted, a reactor");
+
+    public static readonly Option<int> MaxConnections = OptionKinds.Count(
+        "max-connections", "1000000", 1, 16_000_000, "open connections; lowered to what the process may open");
+
+    public static readonly Option<int> MaxHandshakes = OptionKinds.Count(
+        "max-handshakes", "16384", 1, 1_000_000, "connections not yet authenticated; beyond it accepting waits");
+
+    public static readonly Option<long> MaxBody = OptionKinds.Size(
+        "max-body", OptionKinds.FormatSize(Wire.DefaultMaxBodyBytes), "256B", OptionKinds.FormatSize(Wire.MaxBodyBytesCeiling), "the largest message body");
+
+    public static readonly Option<TimeSpan> HandshakeTimeout = OptionKinds.Duration(
+        "handshake-timeout", "10s", "100ms", "10m", "from accept to welcome");
+
+    public static readonly Option<TimeSpan> FrameTimeout = OptionKinds.Duration(
+        "frame-timeout", "30s", "100ms", "1h", "from a frame's first byte to its last");
+
+    public static readonly Option<TimeSpan> IdleTimeout = OptionKinds.Duration(
+        "idle-timeout", "5m", "1s", "7d", "without a byte from the device; announced in welcome");
+
+    public static readonly Option<TimeSpan> RedeliverAfter = OptionKinds.Duration(
+        "redeliver-after", "30s", "100ms", "1h", "until what a connected device has not acknowledged is delivered again");
+
+    public static readonly Option<TimeSpan> DefaultExpiry = OptionKinds.Duration(
+        "default-expiry", "30d", "1s", "3650d", "life of a pending message whose sender names none");
+
+    public static readonly Option<long> MaxUnsent = OptionKinds.Size(
+        "max-unsent", "256KiB", "16KiB", "64MiB", "output waiting for one connection; beyond it that connection is not read");
+
+    public static readonly Option<long> BufferSoft = OptionKinds.Size(
+        "buffer-soft", "512MiB", "1MiB", "1024GiB", "bytes buffered for all connections at which the largest holders pause");
+
+    public static readonly Option<long> BufferHard = OptionKinds.Size(
+        "buffer-hard", "1GiB", "1MiB", "1024GiB", "bytes buffered for all connections at which reading stops");
+
+    public static readonly Option<Durability> Durability = OptionKinds.Choice(
+        "durability", "fsync", "fsync: accepted means on disk; os: accepted means in the page cache, a power loss takes it back",
+        ("fsync", Server.Durability.Fsync), ("os", Server.Durability.Os));
+
+    public static readonly Option<TimeSpan> CommitProgressTimeout = OptionKinds.Duration(
+        "commit-progress-timeout", "30s", "1s", "10m", "without commit progress the node fails stop");
+
+    public static readonly Option<long> SegmentSize = OptionKinds.Size(
+        "segment-size", "128MiB", "1MiB", "4GiB", "of a file of the log", powerOfTwo: true);
+
+    public static readonly Option<long> LogMemory = OptionKinds.Size(
+        "log-memory", "128MiB", "1MiB", "64GiB", "of the log's tail", powerOfTwo: true);
+
+    public static readonly Option<long> LogPage = OptionKinds.Size(
+        "log-page", "1MiB", "64KiB", "16MiB", "of the log; a record fits one", powerOfTwo: true);
+
+    public static readonly Option<TimeSpan> DrainTime = OptionKinds.Duration(
+        "drain-time", "10s", "0ms", "1h", "from SIGTERM until what is still open is closed");
+
+    public static readonly Option<TimeSpan> ReconnectSpread = OptionKinds.Duration(
+        "reconnect-spread", "30s", "0ms", "1h", "over which go-away spreads the reconnects");
+
+    public static readonly Option<LogFormat> LogFormat = OptionKinds.Choice(
+        "log-format", "text", "of the log on stderr", ("text", Server.LogFormat.Text), ("json", Server.LogFormat.Json));
+
+    public static readonly Option<LogLevel> Level = new()
+    {
+        Name = "log-level",
+        Placeholder = LogLevels.Placeholder,
+        Help = "the least that is logged",
+        DefaultText = "information",
+        ChangeableAtRunTime = true,
+        Parser = LogLevels.TryParse,
+        Formatter = LogLevels.Format,
+    };
+
+    /// <summary>In the order of <c>--help</c>.</summary>
+    public static IReadOnlyList<Option> All { get; } =
+    [
+        Config, Data, NativeListen, OperatorListen,
+        Reactors, PinReactors, ListenBacklog, MaxConnections, MaxHandshakes, MaxBody, MaxUnsent, BufferSoft, BufferHard,
+        HandshakeTimeout, FrameTimeout, IdleTimeout, RedeliverAfter, DefaultExpiry,
+        Durability, CommitProgressTimeout, SegmentSize, LogMemory, LogPage,
+        DrainTime, ReconnectSpread, LogFormat, Level,
+    ];
+
+    /// <summary>The option of this name, or null.</summary>
+    public static Option? Find(string name) => All.FirstOrDefault(o => o.Name == name);
+}
