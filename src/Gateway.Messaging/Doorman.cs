@@ -88,6 +88,7 @@ public sealed class Doorman
         login.Incarnation = frame.Incarnation;
         login.CreditMessages = frame.CreditMessages;
         login.CreditBytes = frame.CreditBytes;
+        login.KeyEpoch = frame.KeyEpoch;
         login.ClientNonce = state.ClientNonce;
         login.NodeNonce = state.NodeNonce;
         return ErrorCode.None;

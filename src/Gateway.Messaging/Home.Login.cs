@@ -47,6 +47,7 @@ public sealed partial class Home
         s.Processed = Math.Max(login.Resume, s.OwedThrough);
         s.HighestDelivered = s.Processed;
         s.ProgressAtMs = _nowMs;
+        s.LoggedInAt = UnixSeconds;
         Online++;
         Counters.Logins++;
         if (freshAt != 0)
@@ -80,6 +81,32 @@ public sealed partial class Home
         CloseWith(index, reason, 0);
         return true;
     }
+
+    /// <summary>The connection's time ran out (idle, or a frame left unfinished): says so and closes it.</summary>
+    public void OnTimeout(ulong connection, uint session, ErrorCode code)
+    {
+        if (_sessions[session].Connection == connection) CloseWith(session, code, 0);
+    }
+
+    /// <summary>Adds the connected devices to <paramref name="into"/> until it holds <paramref name="limit"/>.</summary>
+    public void ListSessions(ICollection<SessionStatus> into, int limit)
+    {
+        ArgumentNullException.ThrowIfNull(into);
+        for (uint i = 1; i < _sessions.End && into.Count < limit; i++)
+        {
+            if (_sessions[i].Connection != 0) into.Add(StatusOf(in _sessions[i]));
+        }
+    }
+
+    /// <summary>The device's session, or null when it is not connected.</summary>
+    public SessionStatus? FindSession(Address device)
+    {
+        var index = _sessions.Find(device.Value);
+        return index == 0 || _sessions[index].Connection == 0 ? null : StatusOf(in _sessions[index]);
+    }
+
+    private SessionStatus StatusOf(in Session s) => new(
+        new Address(s.Key), s.Connection, s.Epoch, s.LoggedInAt, (int)s.UnackedMessages, _connections.UnsentBytes(s.Connection));
 
     /// <summary>Tells every device to come back elsewhere or later, each at its own moment within <paramref name="spreadMs"/>.</summary>
     public void SendGoAway(uint spreadMs)

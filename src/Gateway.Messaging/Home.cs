@@ -142,9 +142,16 @@ public sealed partial class Home
         }
 
         if (error == ErrorCode.None) return FrameResult.Consumed;
+        OnProtocolError(connection, session, error, type);
+        return FrameResult.Closed;
+    }
+
+    /// <summary>The connection sent what cannot be read, or what its session may not: says why and closes it.</summary>
+    public void OnProtocolError(ulong connection, uint session, ErrorCode error, FrameType type)
+    {
+        if (_sessions[session].Connection != connection) return;
         Counters.ProtocolErrors++;
         CloseWith(session, error, (uint)type);
-        return FrameResult.Closed;
     }
 
     /// <summary>

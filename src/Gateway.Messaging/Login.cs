@@ -15,7 +15,8 @@ public struct Login
     public uint Incarnation;
     public uint CreditMessages;
     public uint CreditBytes;
-    public uint Reserved;
+    /// <summary>The epoch of the key it proved; whoever completes the login asks once more whether it is still the current one.</summary>
+    public uint KeyEpoch;
     public Bytes32 Key;
     public Bytes16 ClientNonce;
     public Bytes16 NodeNonce;

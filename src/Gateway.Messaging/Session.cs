@@ -61,6 +61,9 @@ internal struct Session : IKeyed
 
     public long ProgressAtMs;
 
+    /// <summary>Seconds since 1970.</summary>
+    public uint LoggedInAt;
+
     public uint CreditMessages;
     public uint CreditBytes;
     public uint UnackedMessages;
