@@ -1,0 +1,119 @@
+namespace Gateway.Messaging;
+
+/// <summary>What is to happen when a record becomes durable.</summary>
+internal enum CommitAction : byte
+{
+    None = 0,
+    /// <summary>Answer the sender, offer the entry to the recipient's cursor.</summary>
+    Entry,
+    /// <summary>Tell the home that owes the receipt, offer the receipt to the cursor.</summary>
+    Receipt,
+    /// <summary>Welcome the device whose fresh incarnation this was.</summary>
+    Welcome,
+    /// <summary>Call back whoever waits for everything so far (an operator's question or change).</summary>
+    CallBack,
+}
+
+/// <summary>An appended record and what its commit releases.</summary>
+internal struct PendingCommit
+{
+    public long Position;
+    public CommitAction Action;
+    public byte Kind;
+    public ushort Reason;
+    /// <summary>The home that asked.</summary>
+    public int Origin;
+    /// <summary>The sender's session at the origin, or the receipt owed there, or the session to welcome here.</summary>
+    public uint Session;
+    public uint SessionEpoch;
+    public uint Incarnation;
+    public uint EnqueuedAt;
+    public ulong Mailbox;
+    public ulong Sequence;
+    public ulong Previous;
+    public ulong Sender;
+    public ulong Number;
+    /// <summary>Where the body lies in the hot ring, and its length; -1 when it is not there.</summary>
+    public int HotOffset;
+    public int BodyBytes;
+}
+
+/// <summary>
+/// Records appended and not yet durable, oldest first, with the bodies that an up-to-date recipient will be sent without a read.
+/// A ring of structures that grows to its bound, and beside it a ring of bytes that never grows: a body that finds no room there is
+/// simply read back from the log. Owned by the home. Invariant: positions rise.
+/// </summary>
+internal sealed class CommitQueue
+{
+    private readonly int _maxCount;
+    private readonly byte[] _hot;
+    private PendingCommit[] _ring = new PendingCommit[256];
+    private int _head;
+    private long _hotHead;
+    private long _hotTail;
+
+    public CommitQueue(int maxCount, int hotBytes)
+    {
+        _maxCount = maxCount;
+        _hot = new byte[(int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)hotBytes)];
+    }
+
+    public int Count { get; private set; }
+    public bool IsFull => Count >= _maxCount;
+
+    /// <summary>Adds a commit to wait for. With <paramref name="keepHot"/> its body is kept if the ring has room.</summary>
+    public void Enqueue(in PendingCommit pending, ReadOnlySpan<byte> body, bool keepHot)
+    {
+        if (Count == _ring.Length) Grow();
+        ref var slot = ref _ring[(_head + Count) & (_ring.Length - 1)];
+        slot = pending;
+        slot.BodyBytes = body.Length;
+        slot.HotOffset = keepHot ? Keep(body) : -1;
+        Count++;
+    }
+
+    /// <summary>The oldest, when it is durable. The reference and its body are good until <see cref="Dequeue"/>.</summary>
+    public bool TryPeek(long committedThrough, out PendingCommit pending)
+    {
+        if (Count == 0 || _ring[_head].Position > committedThrough)
+        {
+            pending = default;
+            return false;
+        }
+
+        pending = _ring[_head];
+        return true;
+    }
+
+    public ReadOnlySpan<byte> BodyOf(in PendingCommit pending) => _hot.AsSpan(pending.HotOffset, pending.BodyBytes);
+
+    public void Dequeue()
+    {
+        ref var oldest = ref _ring[_head];
+        // Bodies leave in the order they came; the gap that a wrap left in front of one goes with it.
+        if (oldest.HotOffset >= 0) _hotHead += Distance(oldest.HotOffset, _hotHead) + oldest.BodyBytes;
+        _head = (_head + 1) & (_ring.Length - 1);
+        if (--Count == 0) _hotHead = _hotTail;
+    }
+
+    private int Keep(ReadOnlySpan<byte> body)
+    {
+        var offset = (int)(_hotTail & (_hot.Length - 1));
+        var skip = offset + body.Length > _hot.Length ? _hot.Length - offset : 0;
+        if (_hotTail - _hotHead + skip + body.Length > _hot.Length) return -1;
+        if (skip != 0) offset = 0;
+        body.CopyTo(_hot.AsSpan(offset));
+        _hotTail += skip + body.Length;
+        return offset;
+    }
+
+    private int Distance(int offset, long head) => (offset - (int)(head & (_hot.Length - 1))) & (_hot.Length - 1);
+
+    private void Grow()
+    {
+        var larger = new PendingCommit[_ring.Length * 2];
+        for (var i = 0; i < Count; i++) larger[i] = _ring[(_head + i) & (_ring.Length - 1)];
+        _ring = larger;
+        _head = 0;
+    }
+}

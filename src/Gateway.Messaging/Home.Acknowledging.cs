@@ -1,0 +1,278 @@
+using System.Buffers.Binary;
+using Gateway.Protocol;
+
+namespace Gateway.Messaging;
+
+/// <summary>
+/// What an acknowledged entry goes through before it is gone (rule 5): its receipt is asked for at the sender's home; when that is durable,
+/// the acknowledgement is appended, and the entry leaves the mailbox. Worked off once a turn, so that what a device acknowledges
+/// in a turn makes one receipt a sender and one acknowledgement.
+/// </summary>
+public sealed partial class Home
+{
+    private readonly Slab<OwedReceipt> _owed;
+
+    /// <summary>Sessions with acknowledgements to work off this turn; each is in it once (<see cref="SessionFlags.AckListed"/>).</summary>
+    private readonly Queue<uint> _ackList = new();
+
+    /// <summary>Sessions whose acknowledgements found no room; tried again after <see cref="RetryIntervalMs"/>.</summary>
+    private readonly Queue<uint> _blockedAcks = new();
+
+    private ErrorCode OnAcknowledge(uint index, ref Session s, ReadOnlySpan<byte> payload)
+    {
+        if (!AcknowledgeFrame.TryParse(payload, out var frame, out var error)) return error;
+        if (frame.Sequence > s.HighestDelivered) return ErrorCode.AcknowledgeAhead;
+        if (frame.Sequence <= s.Processed) return ErrorCode.None;
+        s.Processed = frame.Sequence;
+        s.ProgressAtMs = _nowMs;
+        s.Redeliveries = 0;
+        Counters.Acknowledged++;
+        ListForAcknowledging(index, ref s);
+        return ErrorCode.None;
+    }
+
+    /// <summary>Rule 11: one entry that the device can never process goes without holding up the rest.</summary>
+    private ErrorCode OnReject(uint index, ref Session s, ReadOnlySpan<byte> payload)
+    {
+        if (!RejectFrame.TryParse(payload, out var frame, out var error)) return error;
+        if (_owed.IsFull) return ErrorCode.Overloaded;
+        if (!TryUnlinkDelivered(ref s, frame.Sequence, out var entry)) return ErrorCode.RejectUnknown;
+        s.ProgressAtMs = _nowMs;
+        Counters.Rejected++;
+
+        var owed = Owe(index, ref s, frame.Sequence);
+        _owed[owed].IsRejection = true;
+        _owed[owed].Reason = frame.Reason;
+        if (entry.Sender == 0)
+        {
+            _owed[owed].Done = true;
+        }
+        else
+        {
+            Span<byte> body = stackalloc byte[SendFrame.ReadBodyFixedBytes + 8];
+            WriteReceiptBody(body, entry.Incarnation);
+            BinaryPrimitives.WriteUInt64LittleEndian(body[SendFrame.ReadBodyFixedBytes..], entry.Number);
+            if (!AskForReceipt(index, ref s, owed, entry.Sender, ReceiptKind.Rejected, frame.Reason, body))
+            {
+                // Without the means to tell the sender it stays in the mailbox, and the device will see and reject it again.
+                RemoveNewestOwed(ref s, owed);
+                _owed.Return(owed);
+            }
+        }
+
+        ListForAcknowledging(index, ref s);
+        return ErrorCode.None;
+    }
+
+    private void ListForAcknowledging(uint index, ref Session s)
+    {
+        if (s.Has(SessionFlags.AckListed)) return;
+        s.Set(SessionFlags.AckListed);
+        _ackList.Enqueue(index);
+    }
+
+    private void WorkOffAcknowledgements()
+    {
+        for (var n = _ackList.Count; n > 0; n--)
+        {
+            var index = _ackList.Dequeue();
+            ref var s = ref _sessions[index];
+            s.Clear(SessionFlags.AckListed);
+            var asked = AskForReceipts(index, ref s);
+            if (!RemoveSettled(ref s) || !asked)
+            {
+                s.Set(SessionFlags.AckListed);
+                _blockedAcks.Enqueue(index);
+                continue;
+            }
+
+            Pump(index, ref s); // acknowledging gave credit back
+            ReleaseIfFinished(index, ref s);
+        }
+    }
+
+    private void RetryBlockedAcknowledgements()
+    {
+        while (_blockedAcks.TryDequeue(out var index)) _ackList.Enqueue(index);
+    }
+
+    /// <summary>Asks for the receipts of everything processed, one request a run of messages from the same sender. False: something is left.</summary>
+    private bool AskForReceipts(uint index, ref Session s)
+    {
+        Span<byte> body = stackalloc byte[SendFrame.ReadBodyFixedBytes + 8 * Wire.MaxReceiptNumbers];
+        while (s.DeliveredHead != 0 && _delivered[s.DeliveredHead].Sequence <= s.Processed)
+        {
+            ref var first = ref _delivered[s.DeliveredHead];
+            if (first.Sender == 0)
+            {
+                // Receipts earn none: their acknowledgement waits only for what is owed before them.
+                if (!OweNothing(index, ref s, first.Sequence)) return false;
+                s.OwedThrough = first.Sequence;
+                _delivered.Return(TakeDelivered(ref s));
+                continue;
+            }
+
+            WriteReceiptBody(body, first.Incarnation);
+            var length = SendFrame.ReadBodyFixedBytes;
+            var upTo = first.Sequence;
+            var count = 0;
+            for (var i = s.DeliveredHead; i != 0 && length < body.Length; i = _delivered[i].Next)
+            {
+                ref var entry = ref _delivered[i];
+                if (entry.Sequence > s.Processed || entry.Sender != first.Sender || entry.Incarnation != first.Incarnation) break;
+                BinaryPrimitives.WriteUInt64LittleEndian(body[length..], entry.Number);
+                length += 8;
+                upTo = entry.Sequence;
+                count++;
+            }
+
+            var owed = Owe(index, ref s, upTo);
+            if (owed == 0) return false;
+            if (!AskForReceipt(index, ref s, owed, first.Sender, ReceiptKind.Delivered, 0, body[..length]))
+            {
+                RemoveNewestOwed(ref s, owed);
+                _owed.Return(owed);
+                return false;
+            }
+
+            s.OwedThrough = upTo;
+            while (count-- > 0) _delivered.Return(TakeDelivered(ref s));
+        }
+
+        return true;
+    }
+
+    private bool AskForReceipt(uint index, ref Session s, uint owed, ulong sender, ReceiptKind kind, ushort reason, ReadOnlySpan<byte> body)
+    {
+        var request = new ReceiptRequest
+        {
+            Kind = HomeMessageKind.Receipt,
+            ReceiptKind = (byte)kind,
+            Reason = reason,
+            Owed = owed,
+            Mailbox = sender,
+            Peer = s.Key,
+        };
+        Counters.ReceiptsAsked++;
+        var home = HomeOf(sender);
+        if (home == _index)
+        {
+            AppendReceipt(in request, _index, body);
+            return true;
+        }
+
+        return _links.TryRequest(home, HomeMessage.Bytes(in request), body);
+    }
+
+    /// <summary>A receipt that some session of this home owes is durable; the end of the turn removes what it stood for.</summary>
+    private void OnReceiptDurable(uint owed)
+    {
+        ref var receipt = ref _owed[owed];
+        receipt.Done = true;
+        ListForAcknowledging(receipt.Session, ref _sessions[receipt.Session]);
+    }
+
+    /// <summary>Appends the removal of everything whose receipt is durable, from the front. False: the log has no room for it now.</summary>
+    private bool RemoveSettled(ref Session s)
+    {
+        while (s.OwedHead != 0 && _owed[s.OwedHead].Done)
+        {
+            ref var first = ref _owed[s.OwedHead];
+            var record = new LogRecord
+            {
+                Type = first.IsRejection ? LogRecordType.Remove : LogRecordType.AckUpTo,
+                Mailbox = s.Key,
+                Sequence = first.IsRejection ? first.UpTo : LastSettled(ref s),
+                Kind = first.IsRejection ? (byte)RemoveReason.Rejected : (byte)0,
+                Reason = first.Reason,
+            };
+            if (_log.Append(in record, out var position) != LogStatus.Appended) return false;
+            _lastPosition = position;
+
+            // One acknowledgement covers every settled receipt up to it; a rejection stands alone.
+            do
+            {
+                var index = s.OwedHead;
+                s.OwedHead = _owed[index].Next;
+                if (s.OwedHead == 0) s.OwedTail = 0;
+                _owed.Return(index);
+            }
+            while (record.Type == LogRecordType.AckUpTo && s.OwedHead != 0 && _owed[s.OwedHead] is { Done: true, IsRejection: false });
+        }
+
+        return true;
+    }
+
+    private ulong LastSettled(ref Session s)
+    {
+        var upTo = 0UL;
+        for (var i = s.OwedHead; i != 0 && _owed[i] is { Done: true, IsRejection: false }; i = _owed[i].Next) upTo = _owed[i].UpTo;
+        return upTo;
+    }
+
+    private uint Owe(uint index, ref Session s, ulong upTo)
+    {
+        var owed = _owed.Rent();
+        if (owed == 0) return 0;
+        _owed[owed] = new OwedReceipt { UpTo = upTo, Session = index };
+        if (s.OwedHead == 0) s.OwedHead = owed;
+        else _owed[s.OwedTail].Next = owed;
+        s.OwedTail = owed;
+        return owed;
+    }
+
+    private bool OweNothing(uint index, ref Session s, ulong upTo)
+    {
+        if (s.OwedTail != 0 && !_owed[s.OwedTail].IsRejection)
+        {
+            _owed[s.OwedTail].UpTo = upTo;
+            return true;
+        }
+
+        var owed = Owe(index, ref s, upTo);
+        if (owed == 0) return false;
+        _owed[owed].Done = true;
+        return true;
+    }
+
+    private void RemoveNewestOwed(ref Session s, uint owed)
+    {
+        if (s.OwedHead == owed)
+        {
+            s.OwedHead = s.OwedTail = 0;
+            return;
+        }
+
+        var before = s.OwedHead;
+        while (_owed[before].Next != owed) before = _owed[before].Next;
+        _owed[before].Next = 0;
+        s.OwedTail = before;
+    }
+
+    private bool TryUnlinkDelivered(ref Session s, ulong sequence, out DeliveredEntry entry)
+    {
+        var before = 0u;
+        for (var i = s.DeliveredHead; i != 0; before = i, i = _delivered[i].Next)
+        {
+            entry = _delivered[i];
+            if (entry.Sequence != sequence) continue;
+            if (sequence <= s.Processed) break;
+            if (before == 0) s.DeliveredHead = entry.Next;
+            else _delivered[before].Next = entry.Next;
+            if (s.DeliveredTail == i) s.DeliveredTail = before;
+            s.UnackedMessages--;
+            s.UnackedBytes -= (uint)entry.BodyBytes;
+            _delivered.Return(i);
+            return true;
+        }
+
+        entry = default;
+        return false;
+    }
+
+    private static void WriteReceiptBody(Span<byte> body, uint incarnation)
+    {
+        BinaryPrimitives.WriteUInt32LittleEndian(body, incarnation);
+        BinaryPrimitives.WriteUInt32LittleEndian(body[4..], 0);
+    }
+}

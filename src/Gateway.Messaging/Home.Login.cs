@@ -1,0 +1,256 @@
+using Gateway.Protocol;
+
+namespace Gateway.Messaging;
+
+/// <summary>Login, take-over, and the end of a session.</summary>
+public sealed partial class Home
+{
+    /// <summary>Logins whose fresh incarnation is not durable yet, in the order of the commit queue.</summary>
+    private readonly Queue<Login> _awaitingWelcome = new();
+
+    private uint _epoch;
+
+    /// <summary>
+    /// A proven device arrived on a connection of this reactor. Returns its session's index, to be handed back with everything about this
+    /// connection; 0: it was refused, the error is written and the connection closing.
+    /// </summary>
+    public uint OnLogin(ulong connection, in Login login)
+    {
+        var error = OpenWindow(in login, out var window, out var freshAt);
+        if (error != ErrorCode.None)
+        {
+            Counters.ProtocolErrors++;
+            _connections.WriteError(connection, error);
+            _connections.Close(connection);
+            return 0;
+        }
+
+        var index = _sessions.Find(login.Address);
+        if (index != 0 && _sessions[index].Connection != 0)
+        {
+            Counters.TakeOvers++;
+            CloseWith(index, ErrorCode.TakenOver, 0, keep: true);
+        }
+
+        if (index == 0) index = _sessions.Add(login.Address);
+        ref var s = ref _sessions[index];
+        s.Connection = connection;
+        s.Epoch = ++_epoch;
+        s.Window = window;
+        s.Flags = (s.Flags & SessionFlags.AckListed) | SessionFlags.Behind;
+        s.Redeliveries = 0;
+        s.CreditMessages = Math.Min(login.CreditMessages, _options.MaxCreditMessages);
+        s.CreditBytes = Math.Min(login.CreditBytes, _options.MaxCreditBytes);
+        s.UnackedMessages = 0;
+        s.UnackedBytes = 0;
+        s.Delivered = s.OwedThrough;
+        s.Processed = Math.Max(login.Resume, s.OwedThrough);
+        s.HighestDelivered = s.Processed;
+        s.ProgressAtMs = _nowMs;
+        s.LoggedInAt = UnixSeconds;
+        Online++;
+        Counters.Logins++;
+        if (freshAt != 0)
+        {
+            ReleaseHeld(ref s);
+            _lastPosition = freshAt;
+            _awaitingWelcome.Enqueue(login);
+            var pending = new PendingCommit { Position = freshAt, Action = CommitAction.Welcome, Mailbox = login.Address, SessionEpoch = s.Epoch };
+            _commits.Enqueue(in pending, default, keepHot: false);
+        }
+        else
+        {
+            Welcome(index, ref s, in login);
+        }
+
+        return index;
+    }
+
+    /// <summary>The connection is gone, whoever ended it.</summary>
+    public void OnClosed(ulong connection, uint session)
+    {
+        ref var s = ref _sessions[session];
+        if (s.Connection == connection) Detach(session, ref s, keep: false);
+    }
+
+    /// <summary>Closes the device's session for an operator. False: it has none.</summary>
+    public bool Kick(Address device, ErrorCode reason = ErrorCode.Kicked)
+    {
+        var index = _sessions.Find(device.Value);
+        if (index == 0 || _sessions[index].Connection == 0) return false;
+        CloseWith(index, reason, 0);
+        return true;
+    }
+
+    /// <summary>The connection's time ran out (idle, or a frame left unfinished): says so and closes it.</summary>
+    public void OnTimeout(ulong connection, uint session, ErrorCode code)
+    {
+        if (_sessions[session].Connection == connection) CloseWith(session, code, 0);
+    }
+
+    /// <summary>Adds the connected devices to <paramref name="into"/> until it holds <paramref name="limit"/>.</summary>
+    public void ListSessions(ICollection<SessionStatus> into, int limit)
+    {
+        ArgumentNullException.ThrowIfNull(into);
+        for (uint i = 1; i < _sessions.End && into.Count < limit; i++)
+        {
+            if (_sessions[i].Connection != 0) into.Add(StatusOf(in _sessions[i]));
+        }
+    }
+
+    /// <summary>The device's session, or null when it is not connected.</summary>
+    public SessionStatus? FindSession(Address device)
+    {
+        var index = _sessions.Find(device.Value);
+        return index == 0 || _sessions[index].Connection == 0 ? null : StatusOf(in _sessions[index]);
+    }
+
+    private SessionStatus StatusOf(in Session s) => new(
+        new Address(s.Key), s.Connection, s.Epoch, s.LoggedInAt, (int)s.UnackedMessages, _connections.UnsentBytes(s.Connection));
+
+    /// <summary>Tells every device to come back elsewhere or later, each at its own moment within <paramref name="spreadMs"/>.</summary>
+    public void SendGoAway(uint spreadMs)
+    {
+        for (uint i = 1; i < _sessions.End; i++)
+        {
+            ref var s = ref _sessions[i];
+            if (s.IsOnline) _connections.WriteGoAway(s.Connection, ErrorCode.ShuttingDown, (uint)(HomeMap.Mix(s.Key) % Math.Max(1, spreadMs)));
+        }
+    }
+
+    /// <summary>Closes every session.</summary>
+    public void CloseAll(ErrorCode reason)
+    {
+        for (uint i = 1; i < _sessions.End; i++)
+        {
+            if (_sessions[i].Connection != 0) CloseWith(i, reason, 0);
+        }
+    }
+
+    /// <summary>Takes a window as the log remembers it. Only before the first event.</summary>
+    public void RestoreWindow(ulong device, uint incarnation, ulong low, ulong settled, uint usedAt)
+    {
+        ref var window = ref WindowToRestore(device, incarnation, usedAt);
+        if (window.Incarnation != incarnation) return;
+        window.Advance(low);
+        // The record may be older than origins already seen; its bits are only ever added.
+        if (low <= window.Low) window.Settled |= window.Low - low < 64 ? settled >> (int)(window.Low - low) : 0;
+    }
+
+    /// <summary>Takes the origin of a message that the log holds. Only before the first event.</summary>
+    public void RestoreOrigin(ulong device, uint incarnation, ulong number, ulong low)
+    {
+        ref var window = ref WindowToRestore(device, incarnation, 0);
+        if (window.Incarnation != incarnation) return;
+        window.Advance(low);
+        window.Settle(number);
+    }
+
+    private ref SendWindow WindowToRestore(ulong device, uint incarnation, uint usedAt)
+    {
+        var index = _windows.Find(device);
+        if (index == 0) index = _windows.Add(device);
+        ref var window = ref _windows[index];
+        if (window.Incarnation < incarnation) window.Begin(incarnation, usedAt);
+        return ref window;
+    }
+
+    /// <summary>
+    /// Finds or begins the window the device asks for. A fresh one counts only when its record is durable:
+    /// <paramref name="freshAt"/> is the position of that record, 0 for a window that was there.
+    /// </summary>
+    private ErrorCode OpenWindow(in Login login, out uint window, out long freshAt)
+    {
+        freshAt = 0;
+        window = _windows.Find(login.Address);
+        if (login.Resume > _log.Floor) return ErrorCode.ResumeAhead;
+        if (login.Incarnation != 0)
+        {
+            if (window == 0 || _windows[window].Incarnation != login.Incarnation) return ErrorCode.IncarnationFenced;
+            _windows[window].UsedAt = UnixSeconds;
+            return ErrorCode.None;
+        }
+
+        if (_commits.IsFull) return ErrorCode.Overloaded;
+        var incarnation = Math.Max(window == 0 ? 0 : _windows[window].Incarnation + 1, UnixSeconds);
+        var record = new LogRecord { Type = LogRecordType.Window, Mailbox = login.Address, Incarnation = incarnation, Low = 1, EnqueuedAt = UnixSeconds };
+        if (_log.Append(in record, out freshAt) != LogStatus.Appended) return ErrorCode.Overloaded;
+        if (window == 0) window = _windows.Add(login.Address);
+        _windows[window].Begin(incarnation, UnixSeconds);
+        return ErrorCode.None;
+    }
+
+    private void OnIncarnationDurable(in PendingCommit pending)
+    {
+        var login = _awaitingWelcome.Dequeue();
+        var index = _sessions.Find(pending.Mailbox);
+        if (index == 0) return;
+        ref var s = ref _sessions[index];
+        if (s.Epoch == pending.SessionEpoch && s.Connection != 0) Welcome(index, ref s, in login);
+    }
+
+    private void Welcome(uint index, ref Session s, in Login login)
+    {
+        ref var window = ref _windows[s.Window];
+        var pending = _log.State(s.Key).Entries;
+        var frame = new WelcomeFrame
+        {
+            SessionEpoch = s.Epoch,
+            Incarnation = window.Incarnation,
+            WindowLow = window.Low,
+            WindowSettled = window.Settled,
+            NodeTimeMicros = _unixMicros,
+            Generation = _options.Generation,
+            MaxBodyBytes = (uint)_options.MaxBodyBytes,
+            IdleTimeoutMs = _options.IdleTimeoutMs,
+            Pending = (uint)Math.Min(pending, uint.MaxValue),
+        };
+        _connections.Advance(s.Connection, frame.Write(
+            _connections.GetSpan(s.Connection, WelcomeFrame.FrameBytes), login.Key, login.ClientNonce, login.NodeNonce));
+        s.Set(SessionFlags.Welcomed);
+        if (pending == 0) s.Clear(SessionFlags.Behind);
+        Pump(index, ref s);
+    }
+
+    /// <summary>Writes the error, closes the connection and lets go of it at once (rule 6): what still comes from it is nobody's.</summary>
+    private void CloseWith(uint index, ErrorCode code, uint detail, bool keep = false)
+    {
+        ref var s = ref _sessions[index];
+        var connection = s.Connection;
+        Detach(index, ref s, keep);
+        _connections.WriteError(connection, code, detail);
+        _connections.Close(connection);
+    }
+
+    /// <summary>
+    /// Ends the session's hold on its connection. Delivered entries stay pending in the log; what is owed or in flight is finished without it.
+    /// With <paramref name="keep"/> the structure stays for the login that takes over.
+    /// </summary>
+    private void Detach(uint index, ref Session s, bool keep)
+    {
+        s.Connection = 0;
+        s.Epoch = ++_epoch;
+        s.Flags &= SessionFlags.AckListed;
+        Online--;
+        while (s.DeliveredHead != 0) _delivered.Return(TakeDelivered(ref s));
+        if (keep) return;
+        if (_log.State(s.Key).Last > s.OwedThrough) RaiseOffline(ref s);
+        ReleaseIfFinished(index, ref s);
+    }
+
+    /// <summary>Raises the offline event, once an absence.</summary>
+    private void RaiseOffline(ref Session s)
+    {
+        if (s.Has(SessionFlags.OfflineRaised)) return;
+        s.Set(SessionFlags.OfflineRaised);
+        Counters.OfflineEvents++;
+        _events.OnOffline(s.Key);
+    }
+
+    private void ReleaseIfFinished(uint index, ref Session s)
+    {
+        if (s.Connection != 0 || s.Outstanding != 0 || s.OwedHead != 0 || s.Has(SessionFlags.AckListed)) return;
+        ReleaseHeld(ref s);
+        _sessions.Remove(index);
+    }
+}

@@ -1,0 +1,226 @@
+using System.Diagnostics;
+using Gateway.Protocol;
+
+namespace Gateway.Messaging;
+
+/// <summary>The mailbox's side: sequence, append, and what a commit releases.</summary>
+public sealed partial class Home
+{
+    private readonly record struct WaitingReceipt(ReceiptRequest Request, int Origin, byte[] Numbers);
+
+    private readonly CommitQueue _commits;
+    private readonly RecentRefusals[] _refusals;
+
+    /// <summary>Operators' callbacks, in the order of the commit queue.</summary>
+    private readonly Queue<Action> _callBacks = new();
+
+    private long _lastPosition;
+
+    /// <summary>Receipts that found no room in the log. At most one a request in flight, so bounded by the reply slots of the other homes.</summary>
+    private readonly Queue<WaitingReceipt> _waitingReceipts = new();
+
+    /// <summary>Calls back once everything appended here so far is durable: the moment at which a snapshot of this home is true.</summary>
+    public void WhenDurable(Action callBack)
+    {
+        _callBacks.Enqueue(callBack);
+        var pending = new PendingCommit { Position = _lastPosition, Action = CommitAction.CallBack };
+        _commits.Enqueue(in pending, default, keepHot: false);
+    }
+
+    /// <summary>Makes a device's key epoch durable, then calls back. False: the log has no room now.</summary>
+    public bool TrySetKeyEpoch(Address device, uint epoch, Action callBack)
+    {
+        var record = new LogRecord { Type = LogRecordType.Device, Mailbox = device.Value, Incarnation = epoch, EnqueuedAt = UnixSeconds };
+        if (_log.Append(in record, out var position) != LogStatus.Appended) return false;
+        _lastPosition = position;
+        WhenDurable(callBack);
+        return true;
+    }
+
+    private void OnSendRequest(int origin, in SendRequest request, ReadOnlySpan<byte> body)
+    {
+        var refusals = _refusals[origin];
+        var reason = refusals.Holds(request.Sender, request.Incarnation, request.To, request.Number, request.RepliesSeen)
+            ? RefusalReason.HeldForOrder
+            : AppendSend(in request, origin, body);
+        if (reason == RefusalReason.None) return; // the commit answers
+
+        if (reason.IsFinal()) refusals.OnReply();
+        else refusals.OnRefused(request.Sender, request.Incarnation, request.To, request.Number);
+        ReplyToSend(origin, request.Session, request.SessionEpoch, request.Incarnation, request.Number, request.To, reason);
+    }
+
+    /// <summary>Gives the message its sequence and appends it. None: its commit will settle it. Otherwise why it was not taken.</summary>
+    private RefusalReason AppendSend(in SendRequest request, int origin, ReadOnlySpan<byte> body)
+    {
+        if (_commits.IsFull) return RefusalReason.Busy;
+        var sequence = _log.NextSequence();
+        if (sequence == 0) return RefusalReason.Busy;
+
+        var expiry = request.ExpirySeconds == 0 ? _options.DefaultExpirySeconds : request.ExpirySeconds;
+        var isRead = request.SendKind == (byte)SendKind.Read;
+        var recipient = _sessions.Find(request.To);
+        var record = new LogRecord
+        {
+            Type = isRead ? LogRecordType.Receipt : LogRecordType.Message,
+            Mailbox = request.To,
+            Sequence = sequence,
+            Previous = PreviousOf(request.To, recipient),
+            Sender = request.Sender,
+            Incarnation = request.Incarnation,
+            Number = request.Number,
+            Low = request.Low,
+            EnqueuedAt = UnixSeconds,
+            ExpiresAt = expiry == 0 ? 0 : (uint)Math.Min((ulong)UnixSeconds + expiry, uint.MaxValue),
+            Kind = isRead ? (byte)ReceiptKind.Read : (byte)0,
+            Body = body,
+        };
+        var status = _log.Append(in record, out var position);
+        if (status != LogStatus.Appended) return status == LogStatus.Full ? RefusalReason.NodeFull : RefusalReason.Busy;
+
+        var pending = new PendingCommit
+        {
+            Action = CommitAction.Entry,
+            Origin = origin,
+            Session = request.Session,
+            SessionEpoch = request.SessionEpoch,
+        };
+        AwaitCommit(ref pending, in record, position, recipient);
+        return RefusalReason.None;
+    }
+
+    /// <summary>Appends a receipt to a mailbox of this home; when there is no room it waits here, in order, and is never refused (rule 5).</summary>
+    private void AppendReceipt(in ReceiptRequest request, int origin, ReadOnlySpan<byte> numbers)
+    {
+        if (_waitingReceipts.Count == 0 && TryAppendReceipt(in request, origin, numbers)) return;
+        _waitingReceipts.Enqueue(new WaitingReceipt(request, origin, numbers.ToArray()));
+    }
+
+    private bool TryAppendReceipt(in ReceiptRequest request, int origin, ReadOnlySpan<byte> numbers)
+    {
+        if (_commits.IsFull) return false;
+        var sequence = _log.NextSequence();
+        if (sequence == 0) return false;
+        var recipient = _sessions.Find(request.Mailbox);
+        var record = new LogRecord
+        {
+            Type = LogRecordType.Receipt,
+            Mailbox = request.Mailbox,
+            Sequence = sequence,
+            Previous = PreviousOf(request.Mailbox, recipient),
+            Sender = request.Peer,
+            EnqueuedAt = UnixSeconds,
+            Kind = request.ReceiptKind,
+            Reason = request.Reason,
+            Body = numbers,
+        };
+        if (_log.Append(in record, out var position) != LogStatus.Appended) return false;
+
+        var pending = new PendingCommit { Action = CommitAction.Receipt, Origin = origin, Session = request.Owed };
+        AwaitCommit(ref pending, in record, position, recipient);
+        return true;
+    }
+
+    private void RetryWaitingReceipts()
+    {
+        while (_waitingReceipts.TryPeek(out var waiting) && TryAppendReceipt(waiting.Request, waiting.Origin, waiting.Numbers)) _waitingReceipts.Dequeue();
+    }
+
+    private ulong PreviousOf(ulong mailbox, uint recipient)
+    {
+        var last = recipient != 0 ? _sessions[recipient].LastAppended : 0;
+        return last != 0 ? last : _log.State(mailbox).Last;
+    }
+
+    private void AwaitCommit(ref PendingCommit pending, in LogRecord record, long position, uint recipient)
+    {
+        _lastPosition = position;
+        pending.Position = position;
+        pending.Kind = record.Kind;
+        pending.Reason = record.Reason;
+        pending.Incarnation = record.Incarnation;
+        pending.EnqueuedAt = record.EnqueuedAt;
+        pending.Mailbox = record.Mailbox;
+        pending.Sequence = record.Sequence;
+        pending.Previous = record.Previous;
+        pending.Sender = record.Sender;
+        pending.Number = record.Number;
+
+        var keepHot = false;
+        if (recipient != 0)
+        {
+            ref var s = ref _sessions[recipient];
+            s.LastAppended = record.Sequence;
+            keepHot = s.IsOnline && !s.Has(SessionFlags.Behind) && s.HasCredit(record.Body.Length);
+        }
+
+        _commits.Enqueue(in pending, record.Body, keepHot);
+    }
+
+    /// <summary>Rule of rules: whatever speaks of durability is said here, after the watermark has passed it.</summary>
+    private void ReleaseCommitted()
+    {
+        var through = _log.CommittedThrough;
+        while (_commits.TryPeek(through, out var pending))
+        {
+            switch (pending.Action)
+            {
+                case CommitAction.Entry:
+                    Counters.Accepted++;
+                    if (pending.Origin == _index) OnSendOutcome(pending.Session, pending.Incarnation, pending.Number, pending.Mailbox, RefusalReason.None);
+                    else AcceptFor(in pending);
+                    Offer(in pending);
+                    break;
+                case CommitAction.Receipt:
+                    if (pending.Origin == _index) OnReceiptDurable(pending.Session);
+                    else ReplyToReceipt(pending.Origin, pending.Session);
+                    Offer(in pending);
+                    break;
+                case CommitAction.Welcome:
+                    OnIncarnationDurable(in pending);
+                    break;
+                case CommitAction.CallBack:
+                    _callBacks.Dequeue()();
+                    break;
+                default:
+                    throw new UnreachableException($"A commit of home {_index} waits for no action.");
+            }
+
+            _commits.Dequeue();
+        }
+
+        if (_log.Outcome != LogOutcome.Committed && !_lost)
+        {
+            _lost = true;
+            _events.OnLogLost(_log.Outcome);
+        }
+    }
+
+    private void AcceptFor(in PendingCommit pending)
+    {
+        _refusals[pending.Origin].OnReply();
+        ReplyToSend(pending.Origin, pending.Session, pending.SessionEpoch, pending.Incarnation, pending.Number, pending.Mailbox, RefusalReason.None);
+    }
+
+    private void ReplyToSend(int origin, uint session, uint sessionEpoch, uint incarnation, ulong number, ulong to, RefusalReason reason)
+    {
+        var reply = new SendReply
+        {
+            Kind = HomeMessageKind.Send,
+            Reason = (ushort)reason,
+            Session = session,
+            SessionEpoch = sessionEpoch,
+            Incarnation = incarnation,
+            Number = number,
+            To = to,
+        };
+        _links.Reply(origin, HomeMessage.Bytes(in reply));
+    }
+
+    private void ReplyToReceipt(int origin, uint owed)
+    {
+        _refusals[origin].OnReply();
+        var reply = new ReceiptReply { Kind = HomeMessageKind.Receipt, Owed = owed };
+        _links.Reply(origin, HomeMessage.Bytes(in reply));
+    }
+}

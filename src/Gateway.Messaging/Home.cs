@@ -1,0 +1,274 @@
+using Gateway.Protocol;
+
+namespace Gateway.Messaging;
+
+/// <summary>What became of a frame handed to a <see cref="Home"/>.</summary>
+public enum FrameResult : byte
+{
+    Consumed,
+    /// <summary>Not now: the connection was paused; hand the same frame over again after it is resumed.</summary>
+    Parked,
+    /// <summary>The connection is being closed; hand over nothing more.</summary>
+    Closed,
+}
+
+/// <summary>
+/// One reactor's sessions, windows and mailboxes: everything about a device happens at its home, on the home's thread, and nowhere else.
+/// Events come in as calls, effects go out through <see cref="IConnections"/>, <see cref="IHomeLinks"/>, <see cref="IHomeLog"/> and
+/// <see cref="IHomeEvents"/>; time is an argument. No I/O, no threads, no allocation per message.
+/// <para>
+/// Rooms: this file is the door; Login, Sending (the sender's side), Mailbox (append and commit), Delivering (the cursor) and
+/// Acknowledging (receipts owed) are its parts.
+/// </para>
+/// Invariants: nothing is answered accepted or delivered before <see cref="IHomeLog.CommittedThrough"/> has passed it; an entry is removed
+/// only by a record, and only after the receipt it owes is durable.
+/// </summary>
+public sealed partial class Home
+{
+    private const int RetryIntervalMs = 50;
+
+    private readonly int _index;
+    private readonly int _homes;
+    private readonly HomeOptions _options;
+    private readonly IHomeLog _log;
+    private readonly IConnections _connections;
+    private readonly IHomeLinks _links;
+    private readonly IHomeEvents _events;
+
+    private readonly KeyedSlab<Session> _sessions;
+    private readonly KeyedSlab<SendWindow> _windows;
+    private long _nowMs;
+    private ulong _unixMicros;
+    private long _retriedAtMs;
+    private bool _lost;
+
+    public Home(int index, int homes, HomeOptions options, IHomeLog log, IConnections connections, IHomeLinks links, IHomeEvents events)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        _index = index;
+        _homes = homes;
+        _options = options;
+        _log = log;
+        _connections = connections;
+        _links = links;
+        _events = events;
+        _sessions = new KeyedSlab<Session>(int.MaxValue);
+        _windows = new KeyedSlab<SendWindow>(int.MaxValue);
+        _held = new Slab<HeldSend>(int.MaxValue);
+        _delivered = new Slab<DeliveredEntry>(options.MaxDelivered);
+        _owed = new Slab<OwedReceipt>(options.MaxDelivered);
+        _commits = new CommitQueue(options.MaxUncommitted, options.HotBytes);
+        _refusals = new RecentRefusals[homes];
+        _repliesSeen = new uint[homes];
+        _waitingForCredit = new Queue<SessionRef>[homes];
+        for (var i = 0; i < homes; i++)
+        {
+            _refusals[i] = new RecentRefusals();
+            _waitingForCredit[i] = new Queue<SessionRef>();
+        }
+    }
+
+    /// <summary>A session as it is noted in a queue; stale once the epoch differs.</summary>
+    private readonly record struct SessionRef(uint Index, uint Epoch);
+
+    public HomeCounters Counters { get; } = new();
+
+    /// <summary>Devices connected here.</summary>
+    public int Online { get; private set; }
+
+    /// <summary>Devices connected here or with something left to finish.</summary>
+    public int Sessions => _sessions.Count;
+
+    /// <summary>Send windows remembered.</summary>
+    public int Windows => _windows.Count;
+
+    /// <summary>Appended entries whose commit somebody waits for.</summary>
+    public int Uncommitted => _commits.Count;
+
+    /// <summary>Entries delivered and not acknowledged.</summary>
+    public int DeliveredUnacknowledged => _delivered.Count;
+
+    /// <summary>Receipts asked for and not yet durable.</summary>
+    public int ReceiptsOwed => _owed.Count;
+
+    /// <summary>Sets the time that the following events happen at. Monotonic milliseconds, and microseconds since 1970.</summary>
+    public void SetTime(long nowMs, ulong unixMicros)
+    {
+        _nowMs = nowMs;
+        _unixMicros = unixMicros;
+    }
+
+    private uint UnixSeconds => (uint)(_unixMicros / 1_000_000);
+
+    /// <summary>Handles one frame of a session of this home; <paramref name="session"/> is what <see cref="OnLogin"/> returned for this connection.</summary>
+    public FrameResult OnFrame(ulong connection, uint session, FrameType type, ReadOnlySpan<byte> payload)
+    {
+        ref var s = ref _sessions[session];
+        if (s.Connection != connection) return FrameResult.Closed; // rule 6: a connection that was taken over says nothing more
+
+        var error = ConnectionRules.ClientMaySend(s.Has(SessionFlags.Welcomed) ? ConnectionPhase.Established : ConnectionPhase.AwaitWelcome, type);
+        if (error == ErrorCode.None)
+        {
+            switch (type)
+            {
+                case FrameType.Send:
+                    if (OnSend(session, ref s, payload, out error)) break;
+                    if (error != ErrorCode.None) break;
+                    Counters.Parked++;
+                    _connections.Pause(connection);
+                    return FrameResult.Parked;
+                case FrameType.Acknowledge:
+                    error = OnAcknowledge(session, ref s, payload);
+                    break;
+                case FrameType.Reject:
+                    error = OnReject(session, ref s, payload);
+                    break;
+                case FrameType.Ephemeral:
+                    error = OnEphemeral(ref s, payload);
+                    break;
+                case FrameType.Credit:
+                    error = OnCredit(session, ref s, payload);
+                    break;
+                case FrameType.Ping:
+                    if (PingFrame.TryParse(payload, out var ping, out error)) _connections.WritePong(connection, ping.Token);
+                    break;
+                case FrameType.Pong:
+                    _ = PingFrame.TryParse(payload, out _, out error);
+                    break;
+                default:
+                    error = ErrorCode.UnexpectedFrame;
+                    break;
+            }
+        }
+
+        if (error == ErrorCode.None) return FrameResult.Consumed;
+        OnProtocolError(connection, session, error, type);
+        return FrameResult.Closed;
+    }
+
+    /// <summary>The connection sent what cannot be read, or what its session may not: says why and closes it.</summary>
+    public void OnProtocolError(ulong connection, uint session, ErrorCode error, FrameType type)
+    {
+        if (_sessions[session].Connection != connection) return;
+        Counters.ProtocolErrors++;
+        CloseWith(session, error, (uint)type);
+    }
+
+    /// <summary>
+    /// Ends the turn: releases what has become durable, hands out pages that arrived, asks for receipts and acknowledges, and submits the
+    /// turn's batch to the log. Call it once a turn, after the turn's events, also when there were none.
+    /// </summary>
+    public void OnTurn()
+    {
+        ReleaseCommitted();
+        TakePages();
+        if (_nowMs - _retriedAtMs >= RetryIntervalMs)
+        {
+            _retriedAtMs = _nowMs;
+            RetryWaitingReceipts();
+            RetryBlockedAcknowledgements();
+        }
+
+        WorkOffAcknowledgements();
+        _log.Submit();
+    }
+
+    public void OnRequest(int fromHome, ReadOnlySpan<byte> message)
+    {
+        switch ((HomeMessageKind)message[0])
+        {
+            case HomeMessageKind.Send:
+                var send = HomeMessage.Read<SendRequest>(message, out var body);
+                OnSendRequest(fromHome, in send, body);
+                break;
+            case HomeMessageKind.Receipt:
+                var receipt = HomeMessage.Read<ReceiptRequest>(message, out var numbers);
+                AppendReceipt(in receipt, fromHome, numbers);
+                break;
+            default:
+                throw new InvalidOperationException($"Home {_index} got a request of unknown kind {message[0]} from home {fromHome}.");
+        }
+    }
+
+    public void OnReply(int fromHome, ReadOnlySpan<byte> message)
+    {
+        _repliesSeen[fromHome]++;
+        switch ((HomeMessageKind)message[0])
+        {
+            case HomeMessageKind.Send:
+                var send = HomeMessage.Read<SendReply>(message, out _);
+                OnSendOutcome(send.Session, send.Incarnation, send.Number, send.To, (RefusalReason)send.Reason);
+                break;
+            case HomeMessageKind.Receipt:
+                OnReceiptDurable(HomeMessage.Read<ReceiptReply>(message, out _).Owed);
+                break;
+            default:
+                throw new InvalidOperationException($"Home {_index} got a reply of unknown kind {message[0]} from home {fromHome}.");
+        }
+    }
+
+    public void OnNotice(ReadOnlySpan<byte> message)
+    {
+        var notice = HomeMessage.Read<EphemeralNotice>(message, out var data);
+        ForwardEphemeral(notice.To, notice.From, (EphemeralKind)notice.EphemeralKind, data);
+    }
+
+    /// <summary>Requests to that home may succeed again: whoever waited goes on.</summary>
+    public void OnRequestCredit(int toHome)
+    {
+        var waiting = _waitingForCredit[toHome];
+        for (var n = waiting.Count; n > 0; n--)
+        {
+            var reference = waiting.Dequeue();
+            ref var s = ref _sessions[reference.Index];
+            if (s.Epoch != reference.Epoch || s.Connection == 0) continue;
+            ListForAcknowledging(reference.Index, ref s);
+            _connections.Resume(s.Connection);
+        }
+    }
+
+    /// <summary>The connection's output is gone: its cursor may go on.</summary>
+    public void OnDrained(ulong connection, uint session)
+    {
+        ref var s = ref _sessions[session];
+        if (s.Connection == connection) Pump(session, ref s);
+    }
+
+    private int HomeOf(ulong mailbox) => HomeMap.HomeOf(mailbox, _homes);
+
+    private ErrorCode OnEphemeral(ref Session s, ReadOnlySpan<byte> payload)
+    {
+        if (!EphemeralFrame.TryParse(payload, out var frame, out var error)) return error;
+        var home = HomeOf(frame.Peer.Value);
+        if (home == _index)
+        {
+            ForwardEphemeral(frame.Peer.Value, s.Key, frame.Kind, frame.Data);
+            return ErrorCode.None;
+        }
+
+        var head = new EphemeralNotice { Kind = HomeMessageKind.Ephemeral, EphemeralKind = (byte)frame.Kind, To = frame.Peer.Value, From = s.Key };
+        Span<byte> message = stackalloc byte[System.Runtime.CompilerServices.Unsafe.SizeOf<EphemeralNotice>() + Wire.MaxEphemeralBytes];
+        var bytes = HomeMessage.Bytes(in head);
+        bytes.CopyTo(message);
+        frame.Data.CopyTo(message[bytes.Length..]);
+        if (!_links.TryNotify(home, message[..(bytes.Length + frame.Data.Length)])) Counters.EphemeralShed++;
+        return ErrorCode.None;
+    }
+
+    /// <summary>Shows it to the device if it is connected and keeps up; otherwise it is worth nothing (P6).</summary>
+    private void ForwardEphemeral(ulong to, ulong from, EphemeralKind kind, ReadOnlySpan<byte> data)
+    {
+        var index = _sessions.Find(to);
+        if (index == 0 || !_sessions[index].IsOnline) return;
+        var connection = _sessions[index].Connection;
+        if (_connections.UnsentBytes(connection) > _options.ShedEphemeralAtUnsentBytes)
+        {
+            Counters.EphemeralShed++;
+            return;
+        }
+
+        Counters.EphemeralForwarded++;
+        _connections.Advance(connection, EphemeralFrame.Write(
+            _connections.GetSpan(connection, EphemeralFrame.FrameBytes(data.Length)), new Address(from), kind, data));
+    }
+}

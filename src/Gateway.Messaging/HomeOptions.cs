@@ -1,0 +1,47 @@
+using Gateway.Protocol;
+
+namespace Gateway.Messaging;
+
+/// <summary>Limits and times of a home. Every queue that messaging keeps is bounded by one of these.</summary>
+public sealed record HomeOptions
+{
+    public int MaxBodyBytes { get; init; } = Wire.DefaultMaxBodyBytes;
+
+    /// <summary>Delivered and unacknowledged for this long on a live socket: delivered again. Doubles up to <see cref="MaxRedeliverAfterMs"/>.</summary>
+    public int RedeliverAfterMs { get; init; } = 30_000;
+    public int MaxRedeliverAfterMs { get; init; } = 600_000;
+
+    /// <summary>The most credit a device is given, whatever it asks for.</summary>
+    public uint MaxCreditMessages { get; init; } = 1024;
+    public uint MaxCreditBytes { get; init; } = 4 * 1024 * 1024;
+
+    /// <summary>A cursor writes no more while this much output of its connection is unsent.</summary>
+    public int MaxUnsentBytes { get; init; } = 64 * 1024;
+
+    /// <summary>Ephemeral frames are shed while this much output of their connection is unsent.</summary>
+    public int ShedEphemeralAtUnsentBytes { get; init; } = 16 * 1024;
+
+    /// <summary>A page read back from the log for one cursor.</summary>
+    public int PageEntries { get; init; } = 64;
+    public int PageBytes { get; init; } = 64 * 1024;
+
+    /// <summary>Bodies kept from append to commit, so that a recipient who is up to date needs no read; a ring, rounded up to a power of two.</summary>
+    public int HotBytes { get; init; } = 4 * 1024 * 1024;
+
+    /// <summary>Appended and not yet committed entries; beyond it senders are told to try later.</summary>
+    public int MaxUncommitted { get; init; } = 256 * 1024;
+
+    /// <summary>Delivered and unacknowledged entries of all of this home's devices together.</summary>
+    public int MaxDelivered { get; init; } = 4 * 1024 * 1024;
+
+    /// <summary>The hint that goes with a temporary refusal.</summary>
+    public uint RetryAfterMs { get; init; } = 1_000;
+
+    public uint IdleTimeoutMs { get; init; } = 300_000;
+
+    /// <summary>Expiry of a message whose sender names none; 0 keeps it for ever.</summary>
+    public uint DefaultExpirySeconds { get; init; } = 30 * 24 * 3600;
+
+    /// <summary>Told in every welcome; rises when the node was restored from a backup.</summary>
+    public uint Generation { get; init; } = 1;
+}
