@@ -1,0 +1,71 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Gateway.Protocol;
+
+namespace Gateway.Server.Operator;
+
+/// <summary>How the operator's interface writes JSON: camelCase names, addresses and enums as text.</summary>
+internal static class OperatorJson
+{
+    public static void Configure(JsonSerializerOptions options)
+    {
+        options.PropertyNamingPolicy = JsonNamingPolicy.CamelCase;
+        options.Converters.Add(new AddressConverter());
+        options.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
+    }
+
+    private sealed class AddressConverter : JsonConverter<Address>
+    {
+        public override Address Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            Address.TryParse(reader.GetString(), out var address, out var error) ? address : throw new JsonException(error);
+
+        public override void Write(Utf8JsonWriter writer, Address value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
+    }
+}
+
+/// <summary>GET /ops/ledger: the messages' totals, and the receipts' apart. The names are the ledger's own.</summary>
+internal sealed record LedgerBody(
+    long Accepted, long Delivered, long Pending, long Rejected, long Expired, long Discarded, long Lost, bool Balanced, LedgerBody? Receipts)
+{
+    public static LedgerBody Of(NodeLedger ledger) => Of(ledger.Messages, Of(ledger.Receipts, null));
+
+    private static LedgerBody Of(LedgerTotals totals, LedgerBody? receipts) => new(
+        totals.Accepted, totals.Delivered, totals.Pending, totals.Rejected, totals.Expired, totals.Discarded, totals.Lost, totals.Balanced, receipts);
+}
+
+/// <summary>GET /ops/devices/ADDRESS, and the answer to revoke: the epoch that a key must have.</summary>
+internal sealed record DeviceBody(Address Address, uint Epoch);
+
+/// <summary>The answer to kick: sessions closed.</summary>
+internal sealed record KickBody(Address Address, int Closed);
+
+/// <summary>GET and PUT /ops/log-level.</summary>
+internal sealed record LogLevelBody(string? Level);
+
+/// <summary>GET /ops/connections; <paramref name="Total"/> counts all sessions, also those beyond the limit.</summary>
+internal sealed record ConnectionsBody(IReadOnlyList<ConnectionStatus> Connections, long Total);
+
+/// <summary>What the durability mode promises and what it gives up.</summary>
+internal sealed record DurabilityBody(Durability Mode, string Meaning)
+{
+    public static DurabilityBody Of(Durability mode) => new(mode, mode == Durability.Fsync
+        ? "accepted means synced to stable storage; it survives a crash and a loss of power"
+        : "accepted means written to the page cache: it survives a crash of the node, but a crash of the machine or a loss of power takes back "
+            + "messages that were answered accepted");
+}
+
+/// <summary>GET /status: open to anybody who reaches the port, so it names no device.</summary>
+internal sealed record StatusBody(
+    NodeState State, bool Ready, IReadOnlyList<string> Reasons, string Version, double UptimeSeconds, IReadOnlyList<string> Endpoints,
+    DurabilityBody Durability, StatusTotals Totals, LogCounters Log);
+
+/// <summary>Over all reactors.</summary>
+internal sealed record StatusTotals(
+    int Reactors, long Connections, long Sessions, long MessagesIn, long MessagesAccepted, long MessagesRefused, long MessagesOut,
+    long MessagesAcknowledged, long BufferedBytes)
+{
+    public static StatusTotals Of(IReadOnlyList<ReactorCounters> reactors) => new(
+        reactors.Count, reactors.Sum(r => r.Connections), reactors.Sum(r => r.Sessions), reactors.Sum(r => r.MessagesIn),
+        reactors.Sum(r => r.MessagesAccepted), reactors.Sum(r => r.MessagesRefused), reactors.Sum(r => r.MessagesOut),
+        reactors.Sum(r => r.MessagesAcknowledged), reactors.Sum(r => r.BufferedBytes));
+}

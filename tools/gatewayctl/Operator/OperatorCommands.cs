@@ -1,0 +1,141 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Spectre.Console;
+
+namespace Gateway.Ctl.Operator;
+
+/// <summary>Questions and orders to the node: what it holds, who is connected, how it is. As JSON each prints the node's own answer.</summary>
+internal static class OperatorCommands
+{
+    private static readonly string[] LedgerTerms = ["accepted", "delivered", "pending", "rejected", "expired", "discarded", "lost"];
+
+    public static IEnumerable<Command> Create(CommonOptions common, CtlEnvironment environment) =>
+        [Status(common, environment), Connections(common, environment), Mailbox(common, environment), Ledger(common, environment), Kick(common, environment), LogLevel(common, environment)];
+
+    private static Command Status(CommonOptions common, CtlEnvironment environment)
+    {
+        var command = new Command("status", "readiness, version, uptime, durability; needs no secret");
+        command.SetAction(async (parse, cancel) =>
+        {
+            using var node = new OperatorClient(parse.GetValue(common.Node)!, null);
+            var status = await node.GetAsync("/status", cancel);
+            var reasons = string.Join("; ", status["reasons"]!.AsArray().Select(r => (string)r!));
+            var rows = Rows("", "");
+            rows.HideHeaders();
+            rows.AddRow("state", Markup.Escape(reasons.Length == 0 ? $"{status["state"]}" : $"{status["state"]}: {reasons}"));
+            rows.AddRow("version", Markup.Escape($"{status["version"]}"));
+            rows.AddRow("uptime", TimeSpan.FromSeconds((long)(double)status["uptimeSeconds"]!).ToString("c", CultureInfo.InvariantCulture));
+            rows.AddRow("durability", Markup.Escape($"{status["durability"]!["mode"]}: {status["durability"]!["meaning"]}"));
+            foreach (var endpoint in status["endpoints"]!.AsArray()) rows.AddRow("endpoint", Markup.Escape($"{endpoint}"));
+            foreach (var (name, value) in status["totals"]!.AsObject()) rows.AddRow(Markup.Escape(name), Number(value));
+            common.OutputOf(parse, environment).WriteTable(status, rows);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command Connections(CommonOptions common, CtlEnvironment environment)
+    {
+        var limit = new Option<int>("--limit") { Description = "at most so many, 1 to 10000", DefaultValueFactory = _ => 100, HelpName = "COUNT" };
+        var command = new Command("connections", "sessions that are open now") { limit };
+        command.SetAction(async (parse, cancel) =>
+        {
+            using var node = common.OperatorOf(parse, environment);
+            var answer = await node.GetAsync($"/ops/connections?limit={parse.GetValue(limit).ToString(CultureInfo.InvariantCulture)}", cancel);
+            var table = Rows("address", "remote", "reactor", "since (UTC)", "unacknowledged", "unsent bytes");
+            foreach (var c in answer["connections"]!.AsArray())
+            {
+                table.AddRow(
+                    Markup.Escape($"{c!["address"]}"), Markup.Escape($"{c["remote"]}"), Number(c["reactor"]),
+                    ((DateTimeOffset)c["connectedAt"]!).UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture),
+                    Number(c["unacknowledged"]), Number(c["unsentBytes"]));
+            }
+
+            table.Caption = new TableTitle($"{answer["connections"]!.AsArray().Count} of {answer["total"]}");
+            common.OutputOf(parse, environment).WriteTable(answer, table);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command Mailbox(CommonOptions common, CtlEnvironment environment)
+    {
+        var address = CommonOptions.AddressArgument();
+        var command = new Command("mailbox", "what waits for a device, and whether it is connected") { address };
+        command.SetAction(async (parse, cancel) =>
+        {
+            using var node = common.OperatorOf(parse, environment);
+            var mailbox = await node.GetAsync($"/ops/mailboxes/{OperatorClient.InPath(parse.GetValue(address))}", cancel);
+            var rows = Rows("", "");
+            rows.HideHeaders();
+            foreach (var name in (string[])["address", "pendingEntries", "pendingBytes", "firstSequence", "lastSequence", "keyEpoch"])
+                rows.AddRow(name, Markup.Escape($"{mailbox[name]}"));
+            rows.AddRow("session", mailbox["session"] is { } s ? Markup.Escape($"{s["remote"]}, {s["unacknowledged"]} unacknowledged") : "none");
+            common.OutputOf(parse, environment).WriteTable(mailbox, rows);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command Ledger(CommonOptions common, CtlEnvironment environment)
+    {
+        var command = new Command("ledger", "what became of every message since the log began, and whether it adds up");
+        command.SetAction(async (parse, cancel) =>
+        {
+            using var node = common.OperatorOf(parse, environment);
+            var ledger = await node.GetAsync("/ops/ledger", cancel);
+            var table = Rows("", "messages", "receipts");
+            foreach (var term in LedgerTerms) table.AddRow(term, Number(ledger[term]), Number(ledger["receipts"]?[term]));
+            table.AddRow("balanced", YesOrNo(ledger["balanced"]), YesOrNo(ledger["receipts"]?["balanced"]));
+            common.OutputOf(parse, environment).WriteTable(ledger, table);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command Kick(CommonOptions common, CtlEnvironment environment)
+    {
+        var address = CommonOptions.AddressArgument();
+        var command = new Command("kick", "closes a device's session; it may come back at once") { address };
+        command.SetAction(async (parse, cancel) =>
+        {
+            using var node = common.OperatorOf(parse, environment);
+            var answer = await node.PostAsync($"/ops/connections/{OperatorClient.InPath(parse.GetValue(address))}/kick", cancel);
+            common.OutputOf(parse, environment).Write(answer, () => $"{answer["address"]}: {answer["closed"]} closed");
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command LogLevel(CommonOptions common, CtlEnvironment environment)
+    {
+        var level = new Argument<string?>("LEVEL")
+        {
+            Arity = ArgumentArity.ZeroOrOne,
+            Description = "trace, debug, information, warning, error, critical; without it the level is shown",
+        };
+        var command = new Command("log-level", "shows or changes what the running node logs") { level };
+        command.SetAction(async (parse, cancel) =>
+        {
+            using var node = common.OperatorOf(parse, environment);
+            var answer = parse.GetValue(level) is { } wanted
+                ? await node.PutAsync("/ops/log-level", new { level = wanted }, cancel)
+                : await node.GetAsync("/ops/log-level", cancel);
+            common.OutputOf(parse, environment).Write(answer, () => $"{answer["level"]}");
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Table Rows(params string[] columns)
+    {
+        var table = new Table { Border = TableBorder.Simple };
+        foreach (var column in columns) table.AddColumn(Markup.Escape(column), c => c.NoWrap());
+        return table;
+    }
+
+    private static string Number(JsonNode? value) => value is null ? "" : ((long)value).ToString("N0", CultureInfo.InvariantCulture);
+
+    private static string YesOrNo(JsonNode? value) => value is null ? "" : (bool)value ? "yes" : "NO";
+}
