@@ -30,13 +30,13 @@ public static class DeviceKey
 /// </summary>
 public static class HandshakeProof
 {
-    /// <summary>The device's proof of <paramref name="proven"/>, its authenticate's fields, into <paramref name="proof"/> (32 bytes).</summary>
+    /// <summary>The device's proof of <paramref name="proven"/> (its authenticate) into <paramref name="proof"/>, 32 bytes.</summary>
     public static void OfDevice(
         ReadOnlySpan<byte> key, ReadOnlySpan<byte> clientNonce, ReadOnlySpan<byte> nodeNonce, ReadOnlySpan<byte> proven,
         Span<byte> proof) =>
         Compute("gateway device proof v1"u8, key, clientNonce, nodeNonce, proven, proof);
 
-    /// <summary>The node's proof of <paramref name="proven"/>, its welcome's fields, into <paramref name="proof"/> (32 bytes).</summary>
+    /// <summary>The node's proof of <paramref name="proven"/> (its welcome) into <paramref name="proof"/>, 32 bytes.</summary>
     public static void OfNode(
         ReadOnlySpan<byte> key, ReadOnlySpan<byte> clientNonce, ReadOnlySpan<byte> nodeNonce, ReadOnlySpan<byte> proven,
         Span<byte> proof) =>

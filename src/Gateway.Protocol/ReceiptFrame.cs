@@ -75,7 +75,7 @@ public readonly ref struct ReceiptFrame
 
     public static int FrameBytes(int count) => Wire.HeaderBytes + FixedBytes + 8 * count;
 
-    /// <summary>Writes the frame, header included; <paramref name="numbers"/> are 8 bytes each, little-endian; returns its length.</summary>
+    /// <summary>Writes the frame, header included; <paramref name="numbers"/>: 8 bytes each, little-endian; returns its length.</summary>
     public static int Write(
         Span<byte> destination, ulong sequence, ulong previous, Address peer, uint incarnation, ReceiptKind kind, DeliverFlags flags,
         ushort reason, ReadOnlySpan<byte> numbers)
