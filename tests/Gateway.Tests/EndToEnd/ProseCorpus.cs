@@ -12,27 +12,30 @@ internal static partial class ProseCorpus
     /// <summary>Writes <paramref name="lines"/> lines to a file. False with a reason when the SDK came without its reference packs.</summary>
     public static bool TryWrite(string path, int lines, out string reason)
     {
-        var sources = Sources();
         using var writer = new StreamWriter(path, false, new UTF8Encoding(false)) { NewLine = "\n" };
-        var written = 0;
-        foreach (var source in sources)
+        return Has(lines, out reason, writer.WriteLine);
+    }
+
+    /// <summary>Whether there are so many lines; each is handed to <paramref name="take"/>.</summary>
+    public static bool Has(int lines, out string reason, Action<string>? take = null)
+    {
+        var found = 0;
+        foreach (var line in Lines())
         {
-            foreach (var line in File.ReadLines(source))
-            {
-                var text = Tag().Replace(line, " ").Trim();
-                if (text.Count(c => c == ' ') < 3) continue;
-                writer.WriteLine(text);
-                if (++written == lines)
-                {
-                    reason = "";
-                    return true;
-                }
-            }
+            take?.Invoke(line);
+            if (++found < lines) continue;
+            reason = "";
+            return true;
         }
 
-        reason = $"the SDK's reference packs hold {written:N0} lines of prose, {lines:N0} are needed";
+        reason = $"the SDK's reference packs hold {found:N0} lines of prose, {lines:N0} are needed";
         return false;
     }
+
+    private static IEnumerable<string> Lines() => Sources()
+        .SelectMany(File.ReadLines)
+        .Select(line => Tag().Replace(line, " ").Trim())
+        .Where(text => text.Count(c => c == ' ') >= 3);
 
     private static IEnumerable<string> Sources()
     {
