@@ -39,7 +39,8 @@ public sealed partial class Reactor
     {
         slot.State = SlotState.Closing;
         LeaveHandshake(ref slot);
-        // The lease of kept input may be what the handler is reading at this moment; PresentKept drops it then. Otherwise burying does.
+        // The handler may be reading the kept input at this moment; PresentKept drops it afterwards.
+        if (index != _presenting) DropInput(ref slot);
         ArmDeadline(ref slot, index, _lingerTicks);
         if (slot.Output == 0) FinishClose(ref slot, index);
         else if (!slot.Has(SlotFlags.PeerEnded)) _backend.SubmitReceive(index);

@@ -67,7 +67,7 @@ public class EchoTests
                 Assert.Equal(sent, client.ReceiveExactly(sent.Length));
             }
         });
-        group.AwaitEmpty();
+        group.AwaitEmpty(16);
         Assert.Equal(16, group.Handlers.Sum(h => h.Closings.Count(c => c.Reason == CloseReason.PeerClosed)));
     }
 
@@ -101,7 +101,7 @@ public class EchoTests
             foreach (var client in clients) client.Close();
         }
 
-        group.AwaitEmpty();
+        group.AwaitEmpty(clients.Length);
     }
 
     [Fact]

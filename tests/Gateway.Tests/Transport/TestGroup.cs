@@ -69,9 +69,10 @@ internal sealed class TestGroup<THandler> : IDisposable
         return true;
     });
 
-    /// <summary>Nothing is held any more: no slot, lease, output or buffered byte, on any reactor.</summary>
-    public void AwaitEmpty() => Wait.Until(
-        () => _group.Reactors.All(r => r.Counters is { SlotsInUse: 0, Handshakes: 0, LeasesOut: 0, OutputsOut: 0, SegmentsOut: 0, BufferedBytes: 0 })
+    /// <summary>That many connections have ended and nothing is held any more: no slot, lease, output or buffered byte, on any reactor.</summary>
+    public void AwaitEmpty(int closed = 1) => Wait.Until(
+        () => _group.Reactors.Sum(r => r.Counters.Closed) >= closed
+            && _group.Reactors.All(r => r.Counters is { SlotsInUse: 0, Handshakes: 0, LeasesOut: 0, OutputsOut: 0, SegmentsOut: 0, BufferedBytes: 0 })
             && _group.BufferedBytes == 0,
         () => "held: " + string.Join("; ", _group.Reactors.Select(r => r.Counters)) + $"; node {_group.BufferedBytes}; fatal {string.Join(",", _fatal)}");
 
