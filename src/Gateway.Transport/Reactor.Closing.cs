@@ -124,8 +124,8 @@ public sealed partial class Reactor
             switch (death.Was)
             {
                 case SlotState.Connecting: _handler.OnConnected(death.Id, death.Errno); break;
-                // Its id died with the move.
-                case SlotState.Moving: break;
+                // Its id died with the move; only the group's stop ends it here.
+                case SlotState.Moving: _meters.Closed++; break;
                 default:
                     _meters.Closed++;
                     _handler.OnClosed(death.Id, slot.Tag, death.Reason, death.Errno);

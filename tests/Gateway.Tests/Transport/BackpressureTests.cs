@@ -15,7 +15,7 @@ public class BackpressureTests
         using var client = Client.Connect(group.Listen());
         var sent = new byte[40 << 20];
         new Random(4).NextBytes(sent);
-        var sending = Task.Run(() => client.SendAll(sent));
+        var sending = Threads.Start(() => client.SendAll(sent));
         // What both kernels buffer is full, the reactor holds its share, and the sender stands still.
         Wait.Until(() => group[0].OutputsOut == 1, "output is pending");
         var received = client.ReceiveExactly(sent.Length);
@@ -77,7 +77,7 @@ public class BackpressureTests
         var id = CloseTests.AwaitAccepted(group.Handlers[0]);
         int[] sizes = [1, 4095, 2, 4096, 4097, 100, 65_536, 7, 600_000, 1, 0, 3, 1 << 20, 5];
         var expected = sizes.SelectMany((n, i) => Enumerable.Repeat((byte)i, n)).ToArray();
-        var receiving = Task.Run(() => client.ReceiveExactly(expected.Length * 4));
+        var receiving = Threads.Start(() => client.ReceiveExactly(expected.Length * 4));
         for (var round = 0; round < 4; round++)
         {
             group.On(0, (r, _) =>
@@ -158,7 +158,7 @@ public class BackpressureTests
         using var client = Client.Connect(group.Listen());
         var sent = new byte[20 << 20];
         new Random(9).NextBytes(sent);
-        var sending = Task.Run(() => client.SendAll(sent));
+        var sending = Threads.Start(() => client.SendAll(sent));
         var handler = group.Handlers[0];
         while (Volatile.Read(ref handler.Consumed) < sent.Length)
         {

@@ -192,12 +192,12 @@ public class CloseTests
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public void Five_thousand_connections_that_come_and_go_leave_nothing(int reactors)
+    public async Task Five_thousand_connections_that_come_and_go_leave_nothing(int reactors)
     {
         using var group = new TestGroup<EchoHandler>(Options with { Reactors = reactors }, r => new EchoHandler(r));
         var server = group.Listen();
         const int cycles = 5000;
-        Parallel.For(0, 8, new ParallelOptions { MaxDegreeOfParallelism = 8 }, worker =>
+        await Threads.Each(8, worker =>
         {
             var random = new Random(worker);
             for (var i = 0; i < cycles / 8; i++)

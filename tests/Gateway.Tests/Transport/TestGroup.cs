@@ -59,7 +59,7 @@ internal sealed class TestGroup<THandler> : IDisposable
                 done.SetException(e);
             }
         }));
-        Assert.True(done.Task.Wait(Wait.Deadline), "posted work did not run");
+        Assert.True(Task.WaitAny([done.Task], Wait.Deadline) == 0, "posted work did not run");
         return done.Task.GetAwaiter().GetResult();
     }
 
@@ -107,6 +107,17 @@ internal static class Wait
             Thread.Sleep(1);
         }
     }
+}
+
+/// <summary>Blocking work on threads of its own: the pool would add them one by one.</summary>
+internal static class Threads
+{
+    public static Task Start(Action work) => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    public static Task<T> Start<T>(Func<T> work) => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    /// <summary>Runs <paramref name="work"/> with 0 to <paramref name="count"/> - 1 at once.</summary>
+    public static Task Each(int count, Action<int> work) => Task.WhenAll(Enumerable.Range(0, count).Select(i => Start(() => work(i))));
 }
 
 /// <summary>Blocking client sockets.</summary>
