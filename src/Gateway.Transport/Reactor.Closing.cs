@@ -39,7 +39,8 @@ public sealed partial class Reactor
     {
         slot.State = SlotState.Closing;
         LeaveHandshake(ref slot);
-        // The lease of kept input may be what the handler is reading at this moment; PresentKept drops it then. Otherwise burying does.
+        // The handler may be reading the kept input at this moment; PresentKept drops it afterwards.
+        if (index != _presenting) DropInput(ref slot);
         ArmDeadline(ref slot, index, _lingerTicks);
         if (slot.Output == 0) FinishClose(ref slot, index);
         else if (!slot.Has(SlotFlags.PeerEnded)) _backend.SubmitReceive(index);
@@ -123,8 +124,8 @@ public sealed partial class Reactor
             switch (death.Was)
             {
                 case SlotState.Connecting: _handler.OnConnected(death.Id, death.Errno); break;
-                // Its id died with the move.
-                case SlotState.Moving: break;
+                // Its id died with the move; only the group's stop ends it here.
+                case SlotState.Moving: _meters.Closed++; break;
                 default:
                     _meters.Closed++;
                     _handler.OnClosed(death.Id, slot.Tag, death.Reason, death.Errno);
