@@ -10,6 +10,9 @@ namespace Gateway.Messaging;
 /// </summary>
 public sealed partial class Home
 {
+    /// <summary>How far one receipt looks for more numbers of its sender among those of others.</summary>
+    private const int ReceiptLookAhead = 4 * Wire.MaxReceiptNumbers;
+
     private readonly Slab<OwedReceipt> _owed;
 
     /// <summary>Sessions with acknowledgements to work off this turn; each is in it once (<see cref="SessionFlags.AckListed"/>).</summary>
@@ -96,7 +99,7 @@ public sealed partial class Home
         while (_blockedAcks.TryDequeue(out var index)) _ackList.Enqueue(index);
     }
 
-    /// <summary>Asks for the receipts of everything processed, one request a run of messages from the same sender. False: something is left.</summary>
+    /// <summary>Asks for the receipts of everything processed, one request a sender. False: something is left.</summary>
     private bool AskForReceipts(uint index, ref Session s)
     {
         Span<byte> body = stackalloc byte[SendFrame.ReadBodyFixedBytes + 8 * Wire.MaxReceiptNumbers];
@@ -105,41 +108,62 @@ public sealed partial class Home
             ref var first = ref _delivered[s.DeliveredHead];
             if (first.Sender == 0)
             {
-                // Receipts earn none: their acknowledgement waits only for what is owed before them.
+                // It earns no receipt, or is named in one asked for before: its acknowledgement waits only for what is owed before it.
                 if (!OweNothing(index, ref s, first.Sequence)) return false;
-                s.OwedThrough = first.Sequence;
-                _delivered.Return(TakeDelivered(ref s));
-                continue;
             }
-
-            WriteReceiptBody(body, first.Incarnation);
-            var length = SendFrame.ReadBodyFixedBytes;
-            var upTo = first.Sequence;
-            var count = 0;
-            for (var i = s.DeliveredHead; i != 0 && length < body.Length; i = _delivered[i].Next)
+            else
             {
-                ref var entry = ref _delivered[i];
-                if (entry.Sequence > s.Processed || entry.Sender != first.Sender || entry.Incarnation != first.Incarnation) break;
-                BinaryPrimitives.WriteUInt64LittleEndian(body[length..], entry.Number);
-                length += 8;
-                upTo = entry.Sequence;
-                count++;
+                var length = WriteNumbers(s.DeliveredHead, s.Processed, body);
+                var owed = Owe(index, ref s, first.Sequence);
+                if (owed == 0) return false;
+                if (!AskForReceipt(index, ref s, owed, first.Sender, ReceiptKind.Delivered, 0, body[..length]))
+                {
+                    RemoveNewestOwed(ref s, owed);
+                    _owed.Return(owed);
+                    return false;
+                }
+
+                MarkAsked(s.DeliveredHead, s.Processed, length);
             }
 
-            var owed = Owe(index, ref s, upTo);
-            if (owed == 0) return false;
-            if (!AskForReceipt(index, ref s, owed, first.Sender, ReceiptKind.Delivered, 0, body[..length]))
-            {
-                RemoveNewestOwed(ref s, owed);
-                _owed.Return(owed);
-                return false;
-            }
-
-            s.OwedThrough = upTo;
-            while (count-- > 0) _delivered.Return(TakeDelivered(ref s));
+            s.OwedThrough = first.Sequence;
+            _delivered.Return(TakeDelivered(ref s));
         }
 
         return true;
+    }
+
+    /// <summary>Writes the receipt body that names the entry at the head and the processed ones of the same sender after it; returns its length.</summary>
+    private int WriteNumbers(uint head, ulong processed, Span<byte> body)
+    {
+        ref var first = ref _delivered[head];
+        WriteReceiptBody(body, first.Incarnation);
+        var length = SendFrame.ReadBodyFixedBytes;
+        var looked = 0;
+        for (var i = head; i != 0 && length < body.Length && looked < ReceiptLookAhead; i = _delivered[i].Next, looked++)
+        {
+            ref var entry = ref _delivered[i];
+            if (entry.Sequence > processed) break;
+            if (entry.Sender != first.Sender || entry.Incarnation != first.Incarnation) continue;
+            BinaryPrimitives.WriteUInt64LittleEndian(body[length..], entry.Number);
+            length += 8;
+        }
+
+        return length;
+    }
+
+    /// <summary>Notes of the entries that <see cref="WriteNumbers"/> has just named that they are owed no further receipt.</summary>
+    private void MarkAsked(uint head, ulong processed, int length)
+    {
+        ref var first = ref _delivered[head];
+        var left = (length - SendFrame.ReadBodyFixedBytes) / 8 - 1;
+        for (var i = first.Next; i != 0 && left != 0; i = _delivered[i].Next)
+        {
+            ref var entry = ref _delivered[i];
+            if (entry.Sequence > processed || entry.Sender != first.Sender || entry.Incarnation != first.Incarnation) continue;
+            entry.Sender = 0;
+            left--;
+        }
     }
 
     private bool AskForReceipt(uint index, ref Session s, uint owed, ulong sender, ReceiptKind kind, ushort reason, ReadOnlySpan<byte> body)

@@ -102,7 +102,7 @@ internal struct DeliveredEntry
 {
     public ulong Sequence;
 
-    /// <summary>Who is told when it is acknowledged; 0 for a receipt, which earns none.</summary>
+    /// <summary>Who is told when it is acknowledged; 0 for a receipt, which earns none, and once the receipt that names it was asked for.</summary>
     public ulong Sender;
     public ulong Number;
     public uint Incarnation;

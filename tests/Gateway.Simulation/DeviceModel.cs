@@ -101,6 +101,9 @@ public sealed partial class DeviceModel
         if (position) Position = 0;
     }
 
+    /// <summary>Claims to be in an incarnation that it may never have been given.</summary>
+    public void Pretend(uint incarnation) => Incarnation = incarnation;
+
     /// <summary>Sends a new message, or puts it into the outbox for the next login; returns its number.</summary>
     public ulong Send(Address to, string body, SendKind kind = SendKind.Message)
     {
@@ -122,11 +125,13 @@ public sealed partial class DeviceModel
     /// <summary>Gives up waiting for a number: the next send moves the window past it if it is the lowest.</summary>
     public void Abandon(ulong number) => _outbox.Remove(number);
 
-    /// <summary>Acknowledges everything up to a sequence, or everything seen.</summary>
+    /// <summary>Acknowledges everything up to a sequence, or everything this connection has brought.</summary>
     public void Acknowledge(ulong? sequence = null)
     {
-        Position = Math.Max(Position, sequence ?? HighestSeen);
-        if (Position != 0) Write(_frame.AsSpan(0, AcknowledgeFrame.Write(_frame, sequence ?? Position)));
+        var upTo = sequence ?? _lastOnConnection;
+        if (upTo == 0) return;
+        Position = Math.Max(Position, upTo);
+        Write(_frame.AsSpan(0, AcknowledgeFrame.Write(_frame, upTo)));
     }
 
     public void Reject(ulong sequence, ushort reason) => Write(_frame.AsSpan(0, RejectFrame.Write(_frame, sequence, reason)));
