@@ -43,6 +43,9 @@ public readonly record struct Address(ulong Value) : ISpanFormattable
     /// <summary>True when the kind is a defined one and the number is not 0. Groups have no devices.</summary>
     public bool IsValid => Number != 0 && (Kind is AddressKind.User or AddressKind.Service || (Kind == AddressKind.Group && Device == 0));
 
+    /// <summary>True for what can hold a key and log in: a user's or a service's device.</summary>
+    public bool IsDevice => IsValid && Kind != AddressKind.Group;
+
     private static ulong Pack(AddressKind kind, ulong number, int device)
     {
         if (kind is < AddressKind.User or > AddressKind.Service) throw new ArgumentOutOfRangeException(nameof(kind));
@@ -53,7 +56,9 @@ public readonly record struct Address(ulong Value) : ISpanFormattable
         return (ulong)kind << KindShift | number << NumberShift | (uint)device;
     }
 
-    /// <summary>Reads the text form. <paramref name="error"/> says what is wrong in a sentence a person can act on.</summary>
+    /// <summary>
+    /// Reads the text form; blanks around it are ignored. <paramref name="error"/> says what is wrong in a sentence a person can act on.
+    /// </summary>
     public static bool TryParse(ReadOnlySpan<char> text, out Address address, [NotNullWhen(false)] out string? error)
     {
         address = default;
@@ -75,17 +80,30 @@ public readonly record struct Address(ulong Value) : ISpanFormattable
         if (colon >= 0)
         {
             if (kind == AddressKind.Group) return Fail($"'{text}': a group has no devices", out error);
-            if (!int.TryParse(rest[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out device) || device > MaxDevice)
+            if (!TryParseDigits(rest[(colon + 1)..], MaxDevice, out var parsed))
                 return Fail($"'{text}': the device after ':' is a number from 0 to {MaxDevice}", out error);
+            device = (int)parsed;
             rest = rest[..colon];
         }
 
-        if (!ulong.TryParse(rest, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number is 0 or > MaxNumber)
-            return Fail($"'{text}': an address is a number from 1 to {MaxNumber}, as in 15550001, 15550001:3, group/42 or service/7", out error);
+        if (!TryParseDigits(rest, MaxNumber, out var number) || number == 0)
+        {
+            return Fail(
+                $"'{text}': an address is a number from 1 to {MaxNumber}, as in 15550001, 15550001:3, group/42 or service/7", out error);
+        }
 
         address = new Address(kind, number, device);
         error = null;
         return true;
+    }
+
+    /// <summary>ASCII digits and nothing else: the framework's own parser lets trailing NUL characters pass.</summary>
+    private static bool TryParseDigits(ReadOnlySpan<char> digits, ulong max, out ulong number)
+    {
+        number = 0;
+        return !digits.ContainsAnyExceptInRange('0', '9')
+            && ulong.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out number)
+            && number <= max;
     }
 
     private static bool Fail(string message, out string error)

@@ -44,6 +44,14 @@ public static class ConnectionRules
     public static int MaxClientPayloadBytes(ConnectionPhase phase, int maxBodyBytes) =>
         phase < ConnectionPhase.Established ? MaxHandshakePayloadBytes : Wire.MaxPayloadBytes(maxBodyBytes);
 
+    /// <summary>
+    /// The longest payload a client reads from a node in this phase: during the handshake an error with its text; afterwards the longest
+    /// that any node may be configured for, since a message stored under a higher limit than today's is still delivered.
+    /// </summary>
+    public static int MaxNodePayloadBytes(ConnectionPhase phase) => phase < ConnectionPhase.Established
+        ? ErrorFrame.FixedBytes + Wire.MaxErrorTextBytes
+        : Wire.MaxPayloadBytes(Wire.MaxBodyBytesCeiling);
+
     /// <summary>True for the types of version 1; the reserved ones (presence, query, result) are not among them.</summary>
     public static bool IsKnown(FrameType type) => Rules[(byte)type] != 0;
 

@@ -26,7 +26,8 @@ public readonly ref struct EphemeralFrame
     public static bool TryParse(ReadOnlySpan<byte> payload, out EphemeralFrame frame, out ErrorCode error)
     {
         frame = default;
-        if (payload.Length is < FixedBytes or > FixedBytes + Wire.MaxEphemeralBytes || payload[8] == 0 || payload[9] != 0 || payload[10] != 0 || payload[11] != 0)
+        if (payload.Length is < FixedBytes or > FixedBytes + Wire.MaxEphemeralBytes) return Fail.With(ErrorCode.MalformedFrame, out error);
+        if (payload[8] == 0 || payload[9] != 0 || payload[10] != 0 || payload[11] != 0)
             return Fail.With(ErrorCode.MalformedFrame, out error);
         frame = new EphemeralFrame
         {
@@ -114,7 +115,7 @@ public readonly record struct CreditFrame(uint Messages, uint Bytes)
 
 /// <summary>
 /// The node will close this connection soon; the hint is spread over devices so that they do not come back at once.
-/// <code>reason u16 (an error code) | reserved u16 = 0 | reconnect after ms u32</code>
+/// <code>reason u16 (an error code, or 0: none given) | reserved u16 = 0 | reconnect after ms u32</code>
 /// </summary>
 public readonly record struct GoAwayFrame(ErrorCode Reason, uint ReconnectAfterMs)
 {
@@ -124,8 +125,10 @@ public readonly record struct GoAwayFrame(ErrorCode Reason, uint ReconnectAfterM
     public static bool TryParse(ReadOnlySpan<byte> payload, out GoAwayFrame frame, out ErrorCode error)
     {
         frame = default;
-        if (payload.Length != PayloadBytes || BinaryPrimitives.ReadUInt16LittleEndian(payload[2..]) != 0) return Fail.With(ErrorCode.MalformedFrame, out error);
-        frame = new GoAwayFrame((ErrorCode)BinaryPrimitives.ReadUInt16LittleEndian(payload), BinaryPrimitives.ReadUInt32LittleEndian(payload[4..]));
+        if (payload.Length != PayloadBytes || BinaryPrimitives.ReadUInt16LittleEndian(payload[2..]) != 0)
+            return Fail.With(ErrorCode.MalformedFrame, out error);
+        frame = new GoAwayFrame(
+            (ErrorCode)BinaryPrimitives.ReadUInt16LittleEndian(payload), BinaryPrimitives.ReadUInt32LittleEndian(payload[4..]));
         error = ErrorCode.None;
         return true;
     }
@@ -142,7 +145,10 @@ public readonly record struct GoAwayFrame(ErrorCode Reason, uint ReconnectAfterM
 
 /// <summary>
 /// Why the connection is being closed; nothing follows it.
-/// <code>code u16 | reserved u16 = 0 | detail u32 (the offending frame's type, or 0) | UTF-8 text for a person, at most 256 bytes</code>
+/// <code>
+/// code u16 (never 0) | reserved u16 = 0 | detail u32 (the offending frame's type, or 0)
+/// | UTF-8 text for a person, at most 256 bytes
+/// </code>
 /// </summary>
 public readonly ref struct ErrorFrame
 {
@@ -157,7 +163,8 @@ public readonly ref struct ErrorFrame
     public static bool TryParse(ReadOnlySpan<byte> payload, out ErrorFrame frame, out ErrorCode error)
     {
         frame = default;
-        if (payload.Length is < FixedBytes or > FixedBytes + Wire.MaxErrorTextBytes || BinaryPrimitives.ReadUInt16LittleEndian(payload[2..]) != 0)
+        if (payload.Length is < FixedBytes or > FixedBytes + Wire.MaxErrorTextBytes) return Fail.With(ErrorCode.MalformedFrame, out error);
+        if (BinaryPrimitives.ReadUInt16LittleEndian(payload) == 0 || BinaryPrimitives.ReadUInt16LittleEndian(payload[2..]) != 0)
             return Fail.With(ErrorCode.MalformedFrame, out error);
         frame = new ErrorFrame
         {
@@ -169,10 +176,17 @@ public readonly ref struct ErrorFrame
         return true;
     }
 
-    /// <summary>Writes the frame, header included, with the text cut to its limit; returns its length.</summary>
+    /// <summary>Writes the frame, header included, with the text cut to its limit between two characters; returns its length.</summary>
     public static int Write(Span<byte> destination, ErrorCode code, uint detail, ReadOnlySpan<byte> textUtf8)
     {
-        if (textUtf8.Length > Wire.MaxErrorTextBytes) textUtf8 = textUtf8[..Wire.MaxErrorTextBytes];
+        if (textUtf8.Length > Wire.MaxErrorTextBytes)
+        {
+            // A byte 10xxxxxx continues a character: the cut may not fall in front of one.
+            var end = Wire.MaxErrorTextBytes;
+            while (end > 0 && (textUtf8[end] & 0xC0) == 0x80) end--;
+            textUtf8 = textUtf8[..end];
+        }
+
         Wire.WriteHeader(destination, FrameType.Error, FixedBytes + textUtf8.Length);
         var p = destination[Wire.HeaderBytes..];
         BinaryPrimitives.WriteUInt32LittleEndian(p, (ushort)code);

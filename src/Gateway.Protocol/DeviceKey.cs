@@ -4,7 +4,8 @@ using System.Security.Cryptography;
 namespace Gateway.Protocol;
 
 /// <summary>
-/// Device keys: derived, never stored by the node. <c>key = HMAC-SHA256(node secret, "gateway device key v1" | address u64 | epoch u32)</c>.
+/// Device keys: derived, never stored by the node.
+/// <code>key = HMAC-SHA256(node secret, "gateway device key v1" | address u64 | epoch u32)</code>
 /// Revoking a device raises its epoch. PROTOCOL.md, "Keys".
 /// </summary>
 public static class DeviceKey
@@ -29,17 +30,25 @@ public static class DeviceKey
 /// </summary>
 public static class HandshakeProof
 {
-    public static void OfDevice(ReadOnlySpan<byte> key, ReadOnlySpan<byte> clientNonce, ReadOnlySpan<byte> nodeNonce, ReadOnlySpan<byte> proven, Span<byte> proof) =>
+    /// <summary>The device's proof of <paramref name="proven"/> (its authenticate) into <paramref name="proof"/>, 32 bytes.</summary>
+    public static void OfDevice(
+        ReadOnlySpan<byte> key, ReadOnlySpan<byte> clientNonce, ReadOnlySpan<byte> nodeNonce, ReadOnlySpan<byte> proven,
+        Span<byte> proof) =>
         Compute("gateway device proof v1"u8, key, clientNonce, nodeNonce, proven, proof);
 
-    public static void OfNode(ReadOnlySpan<byte> key, ReadOnlySpan<byte> clientNonce, ReadOnlySpan<byte> nodeNonce, ReadOnlySpan<byte> proven, Span<byte> proof) =>
+    /// <summary>The node's proof of <paramref name="proven"/> (its welcome) into <paramref name="proof"/>, 32 bytes.</summary>
+    public static void OfNode(
+        ReadOnlySpan<byte> key, ReadOnlySpan<byte> clientNonce, ReadOnlySpan<byte> nodeNonce, ReadOnlySpan<byte> proven,
+        Span<byte> proof) =>
         Compute("gateway node proof v1"u8, key, clientNonce, nodeNonce, proven, proof);
 
     /// <summary>Compares in constant time.</summary>
-    public static bool Matches(ReadOnlySpan<byte> expected, ReadOnlySpan<byte> actual) => CryptographicOperations.FixedTimeEquals(expected, actual);
+    public static bool Matches(ReadOnlySpan<byte> expected, ReadOnlySpan<byte> actual) =>
+        CryptographicOperations.FixedTimeEquals(expected, actual);
 
     private static void Compute(
-        ReadOnlySpan<byte> label, ReadOnlySpan<byte> key, ReadOnlySpan<byte> clientNonce, ReadOnlySpan<byte> nodeNonce, ReadOnlySpan<byte> proven, Span<byte> proof)
+        ReadOnlySpan<byte> label, ReadOnlySpan<byte> key, ReadOnlySpan<byte> clientNonce, ReadOnlySpan<byte> nodeNonce,
+        ReadOnlySpan<byte> proven, Span<byte> proof)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(clientNonce.Length, Wire.NonceBytes);
         ArgumentOutOfRangeException.ThrowIfNotEqual(nodeNonce.Length, Wire.NonceBytes);

@@ -25,7 +25,8 @@ public static class FrameReader
     /// and <paramref name="payload"/> is a slice of it, valid as long as the buffer is. Otherwise the buffer is left as it was;
     /// <paramref name="type"/> is known once four bytes are there.
     /// </summary>
-    public static FrameStatus TryRead(scoped ref ReadOnlySpan<byte> buffer, int maxPayloadBytes, out FrameType type, out ReadOnlySpan<byte> payload)
+    public static FrameStatus TryRead(
+        scoped ref ReadOnlySpan<byte> buffer, int maxPayloadBytes, out FrameType type, out ReadOnlySpan<byte> payload)
     {
         payload = default;
         if (buffer.Length < Wire.HeaderBytes)
@@ -50,7 +51,8 @@ public static class FrameReader
     /// (at least <paramref name="maxPayloadBytes"/> long); one that lies within a segment is not copied.
     /// </summary>
     public static FrameStatus TryRead(
-        scoped ref ReadOnlySequence<byte> buffer, int maxPayloadBytes, Span<byte> scratch, out FrameType type, out ReadOnlySpan<byte> payload)
+        scoped ref ReadOnlySequence<byte> buffer, int maxPayloadBytes, Span<byte> scratch, out FrameType type,
+        out ReadOnlySpan<byte> payload)
     {
         var first = buffer.FirstSpan;
         if (first.Length >= Wire.HeaderBytes)

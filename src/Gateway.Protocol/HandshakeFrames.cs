@@ -20,9 +20,10 @@ public readonly ref struct HelloFrame
     {
         frame = default;
         // The magic is judged first and as far as it came, so that a stray protocol is told what it reached.
-        if (payload.Length >= 4 && BinaryPrimitives.ReadUInt32LittleEndian(payload) != Wire.Magic) return Fail.With(ErrorCode.BadMagic, out error);
-        if (payload.Length != PayloadBytes) return Fail.With(ErrorCode.MalformedFrame, out error);
-        if (BinaryPrimitives.ReadUInt16LittleEndian(payload[6..]) != 0 || payload[4] > payload[5]) return Fail.With(ErrorCode.MalformedFrame, out error);
+        if (payload.Length >= 4 && BinaryPrimitives.ReadUInt32LittleEndian(payload) != Wire.Magic)
+            return Fail.With(ErrorCode.BadMagic, out error);
+        if (payload.Length != PayloadBytes || BinaryPrimitives.ReadUInt16LittleEndian(payload[6..]) != 0 || payload[4] > payload[5])
+            return Fail.With(ErrorCode.MalformedFrame, out error);
         if (payload[4] > Wire.Version || payload[5] < Wire.Version) return Fail.With(ErrorCode.UnsupportedVersion, out error);
         frame = new HelloFrame
         {
@@ -36,7 +37,9 @@ public readonly ref struct HelloFrame
     }
 
     /// <summary>Writes the frame, header included; returns its length.</summary>
-    public static int Write(Span<byte> destination, ReadOnlySpan<byte> clientNonce, uint features = 0, byte minVersion = Wire.Version, byte maxVersion = Wire.Version)
+    public static int Write(
+        Span<byte> destination, ReadOnlySpan<byte> clientNonce, uint features = 0, byte minVersion = Wire.Version,
+        byte maxVersion = Wire.Version)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(clientNonce.Length, Wire.NonceBytes);
         Wire.WriteHeader(destination, FrameType.Hello, PayloadBytes);
@@ -67,7 +70,8 @@ public readonly ref struct ChallengeFrame
     public static bool TryParse(ReadOnlySpan<byte> payload, out ChallengeFrame frame, out ErrorCode error)
     {
         frame = default;
-        if (payload.Length != PayloadBytes || payload[1] != 0 || payload[2] != 0 || payload[3] != 0) return Fail.With(ErrorCode.MalformedFrame, out error);
+        if (payload.Length != PayloadBytes || payload[1] != 0 || payload[2] != 0 || payload[3] != 0)
+            return Fail.With(ErrorCode.MalformedFrame, out error);
         if (payload[0] != Wire.Version) return Fail.With(ErrorCode.UnsupportedVersion, out error);
         frame = new ChallengeFrame
         {
@@ -123,7 +127,7 @@ public readonly ref struct AuthenticateFrame
         frame = default;
         if (payload.Length != PayloadBytes) return Fail.With(ErrorCode.MalformedFrame, out error);
         var address = new Address(BinaryPrimitives.ReadUInt64LittleEndian(payload));
-        if (!address.IsValid || address.Kind == AddressKind.Group) return Fail.With(ErrorCode.BadAddress, out error);
+        if (!address.IsDevice) return Fail.With(ErrorCode.BadAddress, out error);
         frame = new AuthenticateFrame
         {
             Address = address,

@@ -27,7 +27,7 @@ public sealed class KeyFile
     public KeyFile(Address address, uint epoch, byte[] key)
     {
         ArgumentNullException.ThrowIfNull(key);
-        if (!CanLogIn(address)) throw new ArgumentException($"{address} is not a user's or service's device", nameof(address));
+        if (!address.IsDevice) throw new ArgumentException($"{address} is not a user's or service's device", nameof(address));
         if (key.Length != DeviceKey.KeyBytes) throw new ArgumentException($"a device key is {DeviceKey.KeyBytes} bytes long", nameof(key));
         Address = address;
         Epoch = epoch;
@@ -63,10 +63,12 @@ public sealed class KeyFile
             return Fail($"line {lines.Number}: {why}", out error);
         }
 
-        if (!CanLogIn(address)) return Fail($"line {lines.Number}: {address} is a group; only a user's or service's device has a key", out error);
+        if (!address.IsDevice)
+            return Fail($"line {lines.Number}: {address} is a group; only a user's or service's device has a key", out error);
 
         if (!TryValue(ref lines, "epoch", out value, out error)) return false;
-        if (value.ContainsAnyExceptInRange('0', '9') || !uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var epoch))
+        var digitsOnly = !value.ContainsAnyExceptInRange('0', '9');
+        if (!uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var epoch) || !digitsOnly)
             return Fail($"line {lines.Number}: the epoch is a number from 0 to {uint.MaxValue}", out error);
 
         if (!TryValue(ref lines, "key", out value, out error)) return false;
@@ -87,9 +89,8 @@ public sealed class KeyFile
     public string FormatOneLine() => Join(';');
 
     private string Join(char separator) => string.Create(
-        CultureInfo.InvariantCulture, $"{FirstLine}{separator}address {Address}{separator}epoch {Epoch}{separator}key {Convert.ToHexStringLower(Key)}");
-
-    private static bool CanLogIn(Address address) => address.IsValid && address.Kind != AddressKind.Group;
+        CultureInfo.InvariantCulture,
+        $"{FirstLine}{separator}address {Address}{separator}epoch {Epoch}{separator}key {Convert.ToHexStringLower(Key)}");
 
     private static bool TryValue(ref LineCutter lines, string name, out ReadOnlySpan<char> value, [NotNullWhen(false)] out string? error)
     {

@@ -14,14 +14,15 @@ public enum SendKind : byte
 /// <summary>
 /// A message from a device to a mailbox, under a number of the device's window.
 /// <code>
-/// to u64 | number u64 (from 1) | lowest open u64 (1..number) | expiry s u32 (0: the node's default) | kind u8 | reserved 3 bytes = 0 | body
+/// to u64 | number u64 (1 to 2^63 - 1) | lowest open u64 (1..number) | expiry s u32 (0: the node's default) | kind u8
+/// | reserved 3 bytes = 0 | body
 /// </code>
-/// Body of kind read: <c>incarnation u32 | reserved u32 = 0 | message numbers u64 x n</c>, n = 1..64.
+/// The body of kind read is a <see cref="ReadBody"/>.
 /// </summary>
 public readonly ref struct SendFrame
 {
     public const int FixedBytes = 32;
-    public const int ReadBodyFixedBytes = 8;
+    public const int ReadBodyFixedBytes = ReadBody.FixedBytes;
 
     public Address To { get; private init; }
     public ulong Number { get; private init; }
@@ -59,7 +60,8 @@ public readonly ref struct SendFrame
     public static int FrameBytes(int bodyBytes) => Wire.HeaderBytes + FixedBytes + bodyBytes;
 
     /// <summary>Writes the frame, header included; returns its length.</summary>
-    public static int Write(Span<byte> destination, Address to, ulong number, ulong lowestOpen, uint expirySeconds, SendKind kind, ReadOnlySpan<byte> body)
+    public static int Write(
+        Span<byte> destination, Address to, ulong number, ulong lowestOpen, uint expirySeconds, SendKind kind, ReadOnlySpan<byte> body)
     {
         Wire.WriteHeader(destination, FrameType.Send, FixedBytes + body.Length);
         var p = destination[Wire.HeaderBytes..];
@@ -92,7 +94,7 @@ public readonly record struct AcceptedFrame(ulong Number)
 
 /// <summary>
 /// The message under this number was not stored.
-/// <code>number u64 | reason u16 | reserved u16 = 0 | retry after ms u32 (0 when final)</code>
+/// <code>number u64 | reason u16 (never 0) | reserved u16 = 0 | retry after ms u32 (0 when final)</code>
 /// </summary>
 public readonly record struct RefusedFrame(ulong Number, RefusalReason Reason, uint RetryAfterMs)
 {
@@ -102,11 +104,13 @@ public readonly record struct RefusedFrame(ulong Number, RefusalReason Reason, u
     public static bool TryParse(ReadOnlySpan<byte> payload, out RefusedFrame frame, out ErrorCode error)
     {
         frame = default;
-        if (payload.Length != PayloadBytes || BinaryPrimitives.ReadUInt16LittleEndian(payload[10..]) != 0) return Fail.With(ErrorCode.MalformedFrame, out error);
+        if (payload.Length != PayloadBytes || BinaryPrimitives.ReadUInt16LittleEndian(payload[10..]) != 0)
+            return Fail.With(ErrorCode.MalformedFrame, out error);
         frame = new RefusedFrame(
             BinaryPrimitives.ReadUInt64LittleEndian(payload),
             (RefusalReason)BinaryPrimitives.ReadUInt16LittleEndian(payload[8..]),
             BinaryPrimitives.ReadUInt32LittleEndian(payload[12..]));
+        if (frame.Number == 0 || frame.Reason == RefusalReason.None) return Fail.With(ErrorCode.MalformedFrame, out error);
         error = ErrorCode.None;
         return true;
     }
@@ -130,6 +134,7 @@ public enum DeliverFlags : byte
     None = 0,
     /// <summary>The node may have delivered this sequence before.</summary>
     Redelivered = 1,
+    // Bits not named here are 0 in version 1 and ignored by readers.
 }
 
 /// <summary>
@@ -155,7 +160,8 @@ public readonly ref struct DeliverFrame
     public static bool TryParse(ReadOnlySpan<byte> payload, out DeliverFrame frame, out ErrorCode error)
     {
         frame = default;
-        if (payload.Length < FixedBytes || payload[41] != 0 || payload[42] != 0 || payload[43] != 0) return Fail.With(ErrorCode.MalformedFrame, out error);
+        if (payload.Length < FixedBytes || payload[41] != 0 || payload[42] != 0 || payload[43] != 0)
+            return Fail.With(ErrorCode.MalformedFrame, out error);
         frame = new DeliverFrame
         {
             Sequence = BinaryPrimitives.ReadUInt64LittleEndian(payload),
@@ -168,6 +174,7 @@ public readonly ref struct DeliverFrame
             Body = payload[FixedBytes..],
         };
         if (frame.Sequence == 0 || frame.Previous >= frame.Sequence) return Fail.With(ErrorCode.MalformedFrame, out error);
+        if (!frame.From.IsValid) return Fail.With(ErrorCode.BadAddress, out error);
         error = ErrorCode.None;
         return true;
     }
@@ -176,7 +183,8 @@ public readonly ref struct DeliverFrame
 
     /// <summary>Writes the frame, header included; returns its length.</summary>
     public static int Write(
-        Span<byte> destination, ulong sequence, ulong previous, Address from, uint incarnation, ulong number, uint enqueuedAt, DeliverFlags flags, ReadOnlySpan<byte> body)
+        Span<byte> destination, ulong sequence, ulong previous, Address from, uint incarnation, ulong number, uint enqueuedAt,
+        DeliverFlags flags, ReadOnlySpan<byte> body)
     {
         Wire.WriteHeader(destination, FrameType.Deliver, FixedBytes + body.Length);
         var p = destination[Wire.HeaderBytes..];
@@ -210,7 +218,8 @@ public readonly record struct AcknowledgeFrame(ulong Sequence)
 }
 
 /// <summary>
-/// The device cannot process this one delivered sequence and never will. <code>sequence u64 | reason u16 (the application's) | reserved u16 = 0</code>
+/// The device cannot process this one delivered sequence and never will.
+/// <code>sequence u64 | reason u16 (the application's) | reserved u16 = 0</code>
 /// </summary>
 public readonly record struct RejectFrame(ulong Sequence, ushort Reason)
 {
@@ -220,7 +229,8 @@ public readonly record struct RejectFrame(ulong Sequence, ushort Reason)
     public static bool TryParse(ReadOnlySpan<byte> payload, out RejectFrame frame, out ErrorCode error)
     {
         frame = default;
-        if (payload.Length != PayloadBytes || BinaryPrimitives.ReadUInt16LittleEndian(payload[10..]) != 0) return Fail.With(ErrorCode.MalformedFrame, out error);
+        if (payload.Length != PayloadBytes || BinaryPrimitives.ReadUInt16LittleEndian(payload[10..]) != 0)
+            return Fail.With(ErrorCode.MalformedFrame, out error);
         frame = new RejectFrame(BinaryPrimitives.ReadUInt64LittleEndian(payload), BinaryPrimitives.ReadUInt16LittleEndian(payload[8..]));
         if (frame.Sequence == 0) return Fail.With(ErrorCode.MalformedFrame, out error);
         error = ErrorCode.None;

@@ -19,11 +19,13 @@ public enum ReceiptKind : byte
 }
 
 /// <summary>
-/// What became of messages this device sent. It is an entry of the device's own mailbox: it has a sequence and is acknowledged like a message.
+/// What became of messages this device sent. It is an entry of the device's own mailbox: it has a sequence and is acknowledged like
+/// a message.
 /// <code>
-/// sequence u64 | previous u64 | peer u64 (who received them) | incarnation u32 (this device's) | kind u8 | flags u8 | reason u16 | numbers u64 x n
+/// sequence u64 | previous u64 | peer u64 (who received them) | incarnation u32 (this device's) | kind u8 | flags u8 | reason u16
+/// | numbers u64 x n
 /// </code>
-/// n = 1..64, the numbers this device sent them under.
+/// n = 1..64, the numbers this device sent them under, none of them 0.
 /// </summary>
 public readonly ref struct ReceiptFrame
 {
@@ -46,7 +48,8 @@ public readonly ref struct ReceiptFrame
     {
         frame = default;
         var numberBytes = payload.Length - FixedBytes;
-        if (numberBytes < 8 || numberBytes % 8 != 0 || numberBytes > 8 * Wire.MaxReceiptNumbers) return Fail.With(ErrorCode.MalformedFrame, out error);
+        if (numberBytes < 8 || numberBytes % 8 != 0 || numberBytes > 8 * Wire.MaxReceiptNumbers)
+            return Fail.With(ErrorCode.MalformedFrame, out error);
         frame = new ReceiptFrame
         {
             Sequence = BinaryPrimitives.ReadUInt64LittleEndian(payload),
@@ -60,15 +63,22 @@ public readonly ref struct ReceiptFrame
         };
         if (frame.Sequence == 0 || frame.Previous >= frame.Sequence || frame.Kind is < ReceiptKind.Delivered or > ReceiptKind.Discarded)
             return Fail.With(ErrorCode.MalformedFrame, out error);
+        for (var i = 0; i < frame.Count; i++)
+        {
+            if (frame.Number(i) == 0) return Fail.With(ErrorCode.MalformedFrame, out error);
+        }
+
+        if (!frame.Peer.IsValid) return Fail.With(ErrorCode.BadAddress, out error);
         error = ErrorCode.None;
         return true;
     }
 
     public static int FrameBytes(int count) => Wire.HeaderBytes + FixedBytes + 8 * count;
 
-    /// <summary>Writes the frame, header included; <paramref name="numbers"/> are 8 bytes each, little-endian. Returns its length.</summary>
+    /// <summary>Writes the frame, header included; <paramref name="numbers"/>: 8 bytes each, little-endian; returns its length.</summary>
     public static int Write(
-        Span<byte> destination, ulong sequence, ulong previous, Address peer, uint incarnation, ReceiptKind kind, DeliverFlags flags, ushort reason, ReadOnlySpan<byte> numbers)
+        Span<byte> destination, ulong sequence, ulong previous, Address peer, uint incarnation, ReceiptKind kind, DeliverFlags flags,
+        ushort reason, ReadOnlySpan<byte> numbers)
     {
         Wire.WriteHeader(destination, FrameType.Receipt, FixedBytes + numbers.Length);
         var p = destination[Wire.HeaderBytes..];

@@ -27,6 +27,9 @@ public static class Wire
     /// <summary>No configuration may raise the body limit above this, so that a body always fits a page of the log.</summary>
     public const int MaxBodyBytesCeiling = 512 * 1024;
 
+    /// <summary>No configuration may lower the body limit below this, so that the longest read receipt always fits.</summary>
+    public const int MaxBodyBytesFloor = ReadBody.FixedBytes + 8 * MaxReceiptNumbers;
+
     /// <summary>Send numbers a device may have open at once: [low, low + 64). PROTOCOL.md, "Window".</summary>
     public const int WindowSize = 64;
 
@@ -39,8 +42,11 @@ public static class Wire
     public const int NonceBytes = 16;
     public const int ProofBytes = 32;
 
-    /// <summary>The largest payload a peer may send when bodies are at most <paramref name="maxBodyBytes"/> long: a deliver with such a body.</summary>
-    public static int MaxPayloadBytes(int maxBodyBytes) => Math.Max(maxBodyBytes + DeliverFrame.FixedBytes, ReceiptFrame.FixedBytes + 8 * MaxReceiptNumbers);
+    /// <summary>
+    /// The largest payload a peer may send when bodies are at most <paramref name="maxBodyBytes"/> long: a deliver with such a body.
+    /// </summary>
+    public static int MaxPayloadBytes(int maxBodyBytes) =>
+        Math.Max(maxBodyBytes + DeliverFrame.FixedBytes, ReceiptFrame.FixedBytes + 8 * MaxReceiptNumbers);
 
     /// <summary>Writes a header in front of <paramref name="payloadBytes"/> bytes (0 to 2^24 - 1).</summary>
     public static void WriteHeader(Span<byte> destination, FrameType type, int payloadBytes)

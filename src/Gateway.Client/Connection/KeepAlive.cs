@@ -1,0 +1,36 @@
+namespace Gateway.Client;
+
+/// <summary>
+/// Pings after silence, either way, and takes a node for dead that is silent for longer. No I/O, no clock. Written by the two loops of a session:
+/// each field has one writer but for the ping's, and a late read delays a decision by one turn at most.
+/// </summary>
+/// <param name="intervalMs">Silence after which a ping leaves.</param>
+/// <param name="timeoutMs">Further silence from the node after which it is dead.</param>
+/// <param name="nowMs">Now.</param>
+internal sealed class KeepAlive(long intervalMs, long timeoutMs, long nowMs)
+{
+    private const long LongestIntervalMs = 30_000;
+
+    private long _receivedMs = nowMs;
+    private long _sentMs = nowMs;
+    private long _pingedMs = nowMs;
+
+    /// <summary>The node has to hear from the device within its idle timeout, even if one ping is late.</summary>
+    public static long IntervalMs(TimeSpan? configured, uint idleTimeoutMs)
+    {
+        if (configured is { } interval) return Math.Max(1, (long)interval.TotalMilliseconds);
+        return idleTimeoutMs == 0 ? LongestIntervalMs : Math.Clamp(idleTimeoutMs / 3, 1, LongestIntervalMs);
+    }
+
+    /// <summary>When a ping is due.</summary>
+    public long DueMs => Math.Max(Volatile.Read(ref _pingedMs), Math.Min(Volatile.Read(ref _receivedMs), Volatile.Read(ref _sentMs))) + intervalMs;
+
+    /// <summary>When the node is dead unless something arrives before.</summary>
+    public long DeadMs => Volatile.Read(ref _receivedMs) + intervalMs + timeoutMs;
+
+    public void OnReceived(long nowMs) => Volatile.Write(ref _receivedMs, nowMs);
+
+    public void OnSent(long nowMs) => Volatile.Write(ref _sentMs, nowMs);
+
+    public void OnPinged(long nowMs) => Volatile.Write(ref _pingedMs, nowMs);
+}

@@ -1,0 +1,193 @@
+using FASTER.core;
+using Gateway.Mailbox.Faster;
+using Gateway.Mailbox.Format;
+using Gateway.Mailbox.Storage;
+
+namespace Gateway.Mailbox.Commit;
+
+/// <summary>
+/// The one thread that makes appended records durable. A cycle: mark, commit, write all that FASTER queued, one sync per touched file, raise
+/// the watermark, tell the host. One commit is in flight; what is appended meanwhile is the next batch.
+/// Invariant: the watermark is never above what the device has synced (mode <see cref="Durability.Os"/>: written).
+/// </summary>
+internal sealed class CommitPump
+{
+    // How often an idle pump looks at the clock: for reservations and idle marks. Work wakes it at once.
+    private const int IdleMs = 100;
+
+    // FASTER does its own bookkeeping of a commit on the thread pool; if the pool starves, the pump waits rather than let that pile up.
+    private const int MaxUnfinishedCommits = 64 * 1024;
+
+    private readonly PumpParts _parts;
+    private readonly FasterLog _log;
+    private readonly LogDevice _device;
+    private readonly Watermark _watermark;
+    private readonly ReservedSequences _reserved;
+    private readonly TimeProvider _time;
+    private readonly Thread _thread;
+    private readonly byte[] _record = new byte[RecordLayout.MarkBytes];
+    private readonly bool _sync;
+    private long _synced;
+    private bool _lastBatchUnmarked;
+    private long _idleSince;
+    private volatile bool _stopping;
+    private long _commits;
+
+    public CommitPump(PumpParts parts)
+    {
+        _parts = parts;
+        (_log, _device, _watermark, _reserved, _time) = (parts.Log, parts.Device, parts.Watermark, parts.Reserved, parts.Time);
+        _sync = parts.Options.Durability == Durability.Fsync;
+        _synced = parts.Watermark.Through;
+        _thread = new Thread(Run) { IsBackground = true, Name = "mailbox commit" };
+    }
+
+    public long Commits => Volatile.Read(ref _commits);
+
+    public void Start() => _thread.Start();
+
+    /// <summary>Commits what is appended, closes the superblock, and ends. False when the thread hangs in the kernel.</summary>
+    public bool Stop()
+    {
+        _stopping = true;
+        _parts.Wake.Set();
+        return _thread.ThreadState.HasFlag(ThreadState.Unstarted) || _thread.Join(TimeSpan.FromSeconds(10));
+    }
+
+    private void Run()
+    {
+        try
+        {
+            _device.BindPump();
+            _idleSince = _time.GetTimestamp();
+            while (!_stopping && !_watermark.IsFrozen)
+            {
+                if (!RunCycle()) _parts.Wake.Wait(IdleMs);
+            }
+
+            while (!_watermark.IsFrozen && RunCycle())
+            {
+            }
+
+            if (!_watermark.IsFrozen) CloseCleanly();
+        }
+        catch (Exception e)
+        {
+            _watermark.Fail(e);
+        }
+    }
+
+    /// <summary>False when there was nothing to do.</summary>
+    private bool RunCycle()
+    {
+        var committed = _watermark.Through;
+        var work = _log.TailAddress > committed;
+        var reserve = ReservationDue(out var reserveThrough);
+        var mark = work || reserve || IdleMarkDue();
+        if (!mark) return false;
+
+        if (_parts.Admission.HasRoomForOwn(_log.TailAddress))
+        {
+            RecordLayout.WriteMark(_record, _parts.Identity, _synced);
+            TryEnqueue(RecordLayout.MarkBytes);
+            if (reserve)
+            {
+                RecordLayout.WriteReserve(_record, reserveThrough);
+                reserve = TryEnqueue(RecordLayout.ReserveBytes);
+            }
+        }
+        else
+        {
+            reserve = false;
+            if (!work) return false;
+        }
+
+        if (!Commit(_log.TailAddress)) return false;
+        if (reserve)
+        {
+            // In every mode: a sequence must not be given out twice, whatever the disk forgets.
+            if (!_sync) Sync();
+            _reserved.Raise(reserveThrough);
+        }
+
+        Publish(committed);
+        _lastBatchUnmarked = work;
+        _idleSince = _time.GetTimestamp();
+        return true;
+    }
+
+    private bool Commit(long tail)
+    {
+        while (_parts.Tally.Unfinished > MaxUnfinishedCommits && !_watermark.IsFrozen) _parts.Wake.Wait(1);
+        _log.Commit(false);
+
+        // An appender inside FASTER's epoch may be the one to queue the last write, so the queue can be empty for a moment.
+        while (_log.FlushedUntilAddress < tail)
+        {
+            if (_watermark.IsFrozen) return false;
+            if (!_device.Drain(_sync)) _parts.Wake.Wait(IdleMs);
+        }
+
+        if (_sync) _synced = _log.FlushedUntilAddress;
+        return true;
+    }
+
+    private void Sync()
+    {
+        var flushed = _log.FlushedUntilAddress;
+        _device.SyncTouched();
+        _synced = flushed;
+    }
+
+    private void Publish(long before)
+    {
+        var through = _log.FlushedUntilAddress;
+        if (_parts.Segments.SegmentOf(before) != _parts.Segments.SegmentOf(through)) WriteSuperblock(clean: false);
+        if (!_watermark.TryRaise(through)) return;
+        Volatile.Write(ref _commits, _commits + 1);
+        if (_parts.Admission.NeedsSegment(_log.TailAddress)) _parts.Keeper.Set();
+        _parts.Options.OnCommitted?.Invoke();
+    }
+
+    private bool ReservationDue(out ulong through)
+    {
+        through = 0;
+        if (!_reserved.IsDue || !_parts.Admission.AdmitsMessages(_log.TailAddress)) return false;
+        through = _reserved.Next(_parts.HighestFloor());
+        return true;
+    }
+
+    private bool IdleMarkDue() => _lastBatchUnmarked && _time.GetElapsedTime(_idleSince) >= _parts.Options.IdleMarkAfter;
+
+    private bool TryEnqueue(int bytes) => _log.TryEnqueue(_record.AsSpan(0, bytes), out _);
+
+    private void CloseCleanly()
+    {
+        if (!_sync) Sync();
+        WriteSuperblock(clean: true);
+    }
+
+    private void WriteSuperblock(bool clean) => _parts.Superblock.Replace(_parts.Superblock.Current with
+    {
+        Durable = _synced,
+        ReservedThrough = Math.Max(_reserved.Through, _parts.Superblock.Current.ReservedThrough),
+        Clean = clean,
+    });
+}
+
+/// <summary>What the pump works with.</summary>
+internal sealed record PumpParts(
+    FasterLog Log,
+    LogDevice Device,
+    CommitTally Tally,
+    SegmentStore Segments,
+    SuperblockFile Superblock,
+    Watermark Watermark,
+    Admission Admission,
+    ReservedSequences Reserved,
+    WakeSignal Wake,
+    WakeSignal Keeper,
+    Func<ulong> HighestFloor,
+    ulong Identity,
+    MailboxLogOptions Options,
+    TimeProvider Time);

@@ -1,0 +1,166 @@
+using System.Buffers.Binary;
+
+namespace Gateway.Mailbox.Format;
+
+/// <summary>
+/// Bytes of version 1's records, little-endian. In the log each is preceded by FASTER's u32 length and padded to 4 bytes; a record
+/// never crosses a page. LOG-FORMAT.md has the tables.
+/// <code>
+/// every record      crc32c u32 (over all that follows) | type u8 | flags u8 | reason u16 | ...
+/// MESSAGE, RECEIPT  mailbox u64 | sequence u64 | previous u64 | enqueued u32 | expires u32 | sender u64 | number u64 | low u64
+///                   | incarnation u32 | kind u8 | reserved u8 x 3 | body
+/// ACK_UPTO, REMOVE  mailbox u64 | sequence u64 | kind u8 | reserved u8 x 3
+/// WINDOW            device u64 | low u64 | settled u64 | incarnation u32 | used u32
+/// DEVICE            device u64 | key epoch u32
+/// MARK              log identity u64 | durable address u64
+/// RESERVE           sequence u64
+/// </code>
+/// </summary>
+internal static class RecordLayout
+{
+    public const uint FormatVersion = 1;
+    public const uint OldestReadableVersion = 1;
+
+    /// <summary>FASTER's length in front of each record.</summary>
+    public const int LengthBytes = 4;
+
+    /// <summary>In the place of a length: nothing follows on this page. Written by the device when FASTER has closed a page.</summary>
+    public const uint EndOfPage = 0xFFFF_FFFF;
+
+    /// <summary>FASTER's first address; what lies before it on the first page is never written.</summary>
+    public const long FirstAddress = 64;
+
+    public const int CrcOffset = 0;
+    public const int TypeOffset = 4;
+    public const int FlagsOffset = 5;
+    public const int ReasonOffset = 6;
+    public const int MailboxOffset = 8;
+    public const int SequenceOffset = 16;
+    public const int PreviousOffset = 24;
+    public const int EnqueuedOffset = 32;
+    public const int ExpiresOffset = 36;
+    public const int SenderOffset = 40;
+    public const int NumberOffset = 48;
+    public const int LowOffset = 56;
+    public const int IncarnationOffset = 64;
+    public const int KindOffset = 68;
+    public const int MessageFixedBytes = 72;
+
+    public const int RemovalKindOffset = 24;
+    public const int RemovalBytes = 28;
+
+    public const int WindowLowOffset = 16;
+    public const int WindowSettledOffset = 24;
+    public const int WindowIncarnationOffset = 32;
+    public const int WindowUsedOffset = 36;
+    public const int WindowBytes = 40;
+
+    public const int DeviceKeyEpochOffset = 16;
+    public const int DeviceBytes = 20;
+
+    public const int MarkIdentityOffset = 8;
+    public const int MarkDurableOffset = 16;
+    public const int MarkBytes = 24;
+
+    public const int ReserveSequenceOffset = 8;
+    public const int ReserveBytes = 16;
+
+    /// <summary>The longest fixed part of any record that is appended.</summary>
+    public const int MaxFixedBytes = MessageFixedBytes;
+
+    /// <summary>Bytes of log that a record of this length takes, FASTER's length and padding included.</summary>
+    public static int LogBytes(int recordBytes) => LengthBytes + ((recordBytes + 3) & ~3);
+
+    /// <summary>The fixed part of a type that callers append, 0 for every other.</summary>
+    public static int FixedBytes(RecordType type) => type switch
+    {
+        RecordType.Message or RecordType.Receipt => MessageFixedBytes,
+        RecordType.AckUpTo or RecordType.Remove => RemovalBytes,
+        RecordType.Window => WindowBytes,
+        RecordType.Device => DeviceBytes,
+        _ => 0,
+    };
+
+    /// <summary>Writes the fixed part with the checksum over it and the body; <paramref name="head"/> has <see cref="FixedBytes"/> bytes.</summary>
+    public static void Write(Span<byte> head, in MailboxRecord record)
+    {
+        head[TypeOffset] = (byte)record.Type;
+        head[FlagsOffset] = record.Flags;
+        BinaryPrimitives.WriteUInt16LittleEndian(head[ReasonOffset..], record.Reason);
+        BinaryPrimitives.WriteUInt64LittleEndian(head[MailboxOffset..], record.Mailbox);
+        switch (record.Type)
+        {
+            case RecordType.Message or RecordType.Receipt:
+                BinaryPrimitives.WriteUInt64LittleEndian(head[SequenceOffset..], record.Sequence);
+                BinaryPrimitives.WriteUInt64LittleEndian(head[PreviousOffset..], record.Previous);
+                BinaryPrimitives.WriteUInt32LittleEndian(head[EnqueuedOffset..], record.EnqueuedAt);
+                BinaryPrimitives.WriteUInt32LittleEndian(head[ExpiresOffset..], record.ExpiresAt);
+                BinaryPrimitives.WriteUInt64LittleEndian(head[SenderOffset..], record.Sender);
+                BinaryPrimitives.WriteUInt64LittleEndian(head[NumberOffset..], record.Number);
+                BinaryPrimitives.WriteUInt64LittleEndian(head[LowOffset..], record.Low);
+                BinaryPrimitives.WriteUInt32LittleEndian(head[IncarnationOffset..], record.Incarnation);
+                BinaryPrimitives.WriteUInt32LittleEndian(head[KindOffset..], record.Kind);
+                break;
+            case RecordType.AckUpTo or RecordType.Remove:
+                BinaryPrimitives.WriteUInt64LittleEndian(head[SequenceOffset..], record.Sequence);
+                BinaryPrimitives.WriteUInt32LittleEndian(head[RemovalKindOffset..], record.Kind);
+                break;
+            case RecordType.Window:
+                BinaryPrimitives.WriteUInt64LittleEndian(head[WindowLowOffset..], record.Low);
+                BinaryPrimitives.WriteUInt64LittleEndian(head[WindowSettledOffset..], record.Number);
+                BinaryPrimitives.WriteUInt32LittleEndian(head[WindowIncarnationOffset..], record.Incarnation);
+                BinaryPrimitives.WriteUInt32LittleEndian(head[WindowUsedOffset..], record.EnqueuedAt);
+                break;
+            case RecordType.Device:
+                BinaryPrimitives.WriteUInt32LittleEndian(head[DeviceKeyEpochOffset..], record.Incarnation);
+                break;
+            default:
+                throw new ArgumentException($"{record.Type} is not a record that callers append.");
+        }
+
+        BinaryPrimitives.WriteUInt32LittleEndian(head, Crc32C.Compute(head[TypeOffset..], record.Body));
+    }
+
+    public static void WriteMark(Span<byte> record, ulong identity, long durable)
+    {
+        record[..MarkBytes].Clear();
+        record[TypeOffset] = (byte)RecordType.Mark;
+        BinaryPrimitives.WriteUInt64LittleEndian(record[MarkIdentityOffset..], identity);
+        BinaryPrimitives.WriteInt64LittleEndian(record[MarkDurableOffset..], durable);
+        BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Compute(record[TypeOffset..MarkBytes]));
+    }
+
+    public static void WriteReserve(Span<byte> record, ulong sequence)
+    {
+        record[..ReserveBytes].Clear();
+        record[TypeOffset] = (byte)RecordType.Reserve;
+        BinaryPrimitives.WriteUInt64LittleEndian(record[ReserveSequenceOffset..], sequence);
+        BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Compute(record[TypeOffset..ReserveBytes]));
+    }
+
+    public static bool ChecksumHolds(ReadOnlySpan<byte> record) =>
+        record.Length >= MailboxOffset && BinaryPrimitives.ReadUInt32LittleEndian(record) == Crc32C.Compute(record[TypeOffset..]);
+
+    public static RecordType TypeOf(ReadOnlySpan<byte> record) => (RecordType)record[TypeOffset];
+    public static ulong U64(ReadOnlySpan<byte> record, int offset) => BinaryPrimitives.ReadUInt64LittleEndian(record[offset..]);
+    public static uint U32(ReadOnlySpan<byte> record, int offset) => BinaryPrimitives.ReadUInt32LittleEndian(record[offset..]);
+
+    /// <summary>Decodes a MESSAGE or RECEIPT whose checksum holds.</summary>
+    public static MailboxRecord ReadEntry(ReadOnlySpan<byte> record) => new()
+    {
+        Type = TypeOf(record),
+        Flags = record[FlagsOffset],
+        Reason = BinaryPrimitives.ReadUInt16LittleEndian(record[ReasonOffset..]),
+        Mailbox = U64(record, MailboxOffset),
+        Sequence = U64(record, SequenceOffset),
+        Previous = U64(record, PreviousOffset),
+        EnqueuedAt = U32(record, EnqueuedOffset),
+        ExpiresAt = U32(record, ExpiresOffset),
+        Sender = U64(record, SenderOffset),
+        Number = U64(record, NumberOffset),
+        Low = U64(record, LowOffset),
+        Incarnation = U32(record, IncarnationOffset),
+        Kind = record[KindOffset],
+        Body = record[MessageFixedBytes..],
+    };
+}

@@ -1,0 +1,18 @@
+namespace Gateway.Mailbox;
+
+/// <summary>
+/// Told, on the thread that opens the log and in log order, what recovery found that the log itself does not keep in memory.
+/// An exception from it ends the opening.
+/// </summary>
+public interface IRecoveryObserver
+{
+    void OnWindow(ulong device, uint incarnation, ulong low, ulong settled, uint usedAt);
+
+    /// <summary>Of every message with an origin (incarnation not 0), whether it is still pending or not.</summary>
+    void OnOrigin(ulong device, uint incarnation, ulong number, ulong low);
+
+    void OnDevice(ulong device, uint keyEpoch);
+
+    /// <summary>After every segment. <paramref name="totalBytes"/> is the size of the segment files, preallocated space included.</summary>
+    void OnProgress(long scannedBytes, long totalBytes);
+}

@@ -1,0 +1,234 @@
+using System.Diagnostics;
+using FASTER.core;
+using Gateway.Mailbox.Commit;
+using Gateway.Mailbox.Faster;
+using Gateway.Mailbox.Format;
+using Gateway.Mailbox.Index;
+using Gateway.Mailbox.Reading;
+using Gateway.Mailbox.Recovery;
+using Gateway.Mailbox.Storage;
+
+namespace Gateway.Mailbox;
+
+/// <summary>
+/// Durable pending messages: one log on disk, one index of what is pending per partition. <see cref="Open"/> recovers, and returns when
+/// everything recovered is durable; <see cref="Dispose"/> commits what was appended and closes cleanly, after the owners have stopped.
+/// </summary>
+public sealed class MailboxLog : IDisposable
+{
+    private const string LockName = "LOCK";
+
+    private readonly MailboxLogOptions _options;
+    private readonly Stack<IDisposable> _owned = new();
+    private readonly Watermark _watermark;
+    private readonly MailboxPartition[] _partitions;
+    private readonly List<PageReader> _readers = [];
+    private readonly SegmentStore _segments;
+    private readonly Admission _admission;
+    private readonly ReservedSequences _reserved;
+    private readonly FasterLog _log;
+    private readonly LogDevice _device;
+    private readonly CommitPump _pump;
+    private readonly SegmentKeeper _keeper;
+    private readonly long _begin;
+    private readonly long _openedAt;
+    private bool _disposed;
+
+    private MailboxLog(MailboxLogOptions options, IRecoveryObserver observer, TimeProvider time)
+    {
+        _options = options;
+        try
+        {
+            var files = options.FileSystem ?? new PosixFileSystem(options.Folder);
+            Own(files.Lock(LockName));
+            var superblock = Own(OpenSuperblock(files, options));
+            var current = superblock.Current;
+            RequireGeometry(current, options);
+            _segments = Own(SegmentStore.Open(files, current));
+            _watermark = new Watermark(options.OnFailed);
+            var pumpWake = Own(new WakeSignal());
+            var keeperWake = Own(new WakeSignal());
+            _device = new LogDevice(_segments, pumpWake);
+            _reserved = new ReservedSequences(time, options.ReserveAhead, pumpWake);
+            _admission = new Admission(_segments, options, options.MemoryBytes);
+
+            var segmentBits = System.Numerics.BitOperations.TrailingZeroCount(current.SegmentBytes);
+            var pageBufferBytes = Math.Max(options.PageBufferBytes, options.MaxRecordBytes);
+            _partitions = new MailboxPartition[options.Partitions];
+            for (var i = 0; i < _partitions.Length; i++)
+            {
+                _partitions[i] = new MailboxPartition(
+                    Own(new MailboxIndex(current.Identity, segmentBits)),
+                    new PageQueue(options.PageBuffersPerPartition, pageBufferBytes));
+            }
+
+            var recovery = new LogRecovery(_segments, current, _partitions, options.OwnerOfMailbox, observer);
+            recovery.Run();
+            recovery.MakeDurable();
+            _begin = current.Begin;
+            _openedAt = recovery.Tail;
+            _watermark.TryRaise(recovery.Tail);
+
+            // The floor is above every sequence and reservation there ever was, so a clock that stepped back gives nothing out twice.
+            var floor = Math.Max(recovery.HighestSequence, _reserved.ClockMicroseconds);
+            var reserved = _reserved.Next(floor);
+            superblock.Replace(current with { Durable = recovery.Tail, ReservedThrough = reserved, Clean = false });
+            _reserved.Raise(reserved);
+            SegmentKeeper.Allocate(_segments, _admission, () => recovery.Tail);
+            if (_segments.AllocatedThrough <= recovery.Tail) throw new LogIOException(files.Folder, "fallocate of the first segment", Posix.ENOSPC);
+
+            var tally = new CommitTally();
+            _log = StartFaster(current, recovery.Tail, tally);
+            var parts = new PartitionParts(_log, _watermark, _admission, _reserved, pumpWake, options.MaxBodyBytes);
+            foreach (var partition in _partitions) partition.Start(parts, floor, recovery.Tail);
+
+            _pump = new CommitPump(new PumpParts(
+                _log, _device, tally, _segments, superblock, _watermark, _admission, _reserved, pumpWake, keeperWake, HighestFloor, current.Identity, options, time));
+            _keeper = new SegmentKeeper(_log, _segments, _admission, _watermark, keeperWake, options, time);
+            for (var i = 0; i < options.ReaderThreads; i++)
+            {
+                var mine = _partitions.Select((p, index) => (index, p.Pages)).Where(p => p.index % options.ReaderThreads == i);
+                _readers.Add(new PageReader(_segments, _watermark, Own(new WakeSignal()), mine, options.OnPageReady, i));
+            }
+
+            _pump.Start();
+            _keeper.Start();
+            foreach (var reader in _readers) reader.Start();
+        }
+        catch
+        {
+            Release();
+            throw;
+        }
+    }
+
+    /// <summary>Everything before this address is committed. Any thread.</summary>
+    public long CommittedThrough => _watermark.Through;
+
+    /// <summary>The cause of the fail stop; null while the log works. Any thread.</summary>
+    public Exception? FailureCause => _watermark.Cause;
+
+    /// <summary>Any thread; the values are read one after the other.</summary>
+    public MailboxLogCounters Counters => new()
+    {
+        Commits = _pump.Commits,
+        CommittedBytes = _watermark.Through - _openedAt,
+        Syncs = _device.Syncs,
+        SyncMicroseconds = ToMicroseconds(_device.SyncTicks),
+        LongestSyncMicroseconds = ToMicroseconds(_device.LongestSyncTicks),
+        WrittenBytes = _device.WrittenBytes,
+        UncommittedBytes = _log.TailAddress - _watermark.Through,
+        LogBytes = _log.TailAddress - _begin,
+        AllocatedAheadBytes = _segments.AllocatedThrough - _log.TailAddress,
+        Segments = _segments.Count,
+        DiskFull = _admission.DiskFull,
+        PagesRead = _readers.Sum(r => r.PagesRead),
+        RecordsRead = _readers.Sum(r => r.RecordsRead),
+        PageReadBytes = _readers.Sum(r => r.BytesRead),
+        ReservedThrough = _reserved.Through,
+    };
+
+    internal SegmentStore Segments => _segments;
+
+    /// <summary>Opens or makes the log in a folder; returns when all that was recovered is durable.</summary>
+    /// <exception cref="LogCorruptException">What is there contradicts itself; nothing was changed.</exception>
+    /// <exception cref="LogVersionException">A newer build wrote it.</exception>
+    /// <exception cref="LogLockedException">Somebody has it open.</exception>
+    /// <exception cref="LogIOException">The kernel refused, for one because the disk has no room for a new log.</exception>
+    public static MailboxLog Open(MailboxLogOptions options, IRecoveryObserver observer, TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(observer);
+        ArgumentNullException.ThrowIfNull(time);
+        options.Validate();
+        return new MailboxLog(options, observer, time);
+    }
+
+    public MailboxPartition Partition(int index) => _partitions[index];
+
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        Release();
+    }
+
+    private static SuperblockFile OpenSuperblock(ILogFileSystem files, MailboxLogOptions options)
+    {
+        var found = SuperblockFile.TryOpen(files);
+        if (found is not null) return found;
+        var orphan = files.List().FirstOrDefault(name => SegmentHeader.TryParseFileName(name, out _));
+        if (orphan is not null) throw new LogCorruptException(Path.Combine(files.Folder, Superblock.FileName), 0, $"the superblock is missing, but there is a segment {orphan}");
+        return SuperblockFile.Create(files, new Superblock
+        {
+            Identity = options.NewLogIdentity,
+            Begin = RecordLayout.FirstAddress,
+            Durable = RecordLayout.FirstAddress,
+            SegmentBytes = options.SegmentBytes,
+            PageBytes = options.PageBytes,
+        });
+    }
+
+    /// <summary>The folder's geometry holds; the options' records and memory must suit it.</summary>
+    private static void RequireGeometry(Superblock superblock, MailboxLogOptions options)
+    {
+        if (options.MaxRecordBytes > superblock.PageBytes - RecordLayout.FirstAddress)
+            throw new ArgumentException($"MaxBodyBytes {options.MaxBodyBytes} does not fit the pages of {superblock.PageBytes} bytes that {options.Folder} was made with.");
+        if (options.MemoryBytes < 8L * superblock.PageBytes)
+            throw new ArgumentException($"MemoryBytes {options.MemoryBytes} is less than 8 of the pages of {superblock.PageBytes} bytes that {options.Folder} was made with.");
+    }
+
+    private FasterLog StartFaster(Superblock superblock, long tail, CommitTally tally)
+    {
+        var commit = new RecoveredCommit(superblock.Begin, tail);
+        var log = new FasterLog(new FasterLogSettings
+        {
+            LogDevice = _device,
+            LogCommitManager = commit,
+            LogCommitPolicy = tally,
+            PageSize = superblock.PageBytes,
+            MemorySize = _options.MemoryBytes,
+            SegmentSize = superblock.SegmentBytes,
+            LogChecksum = LogChecksumType.None,
+            // Off, because its commit records would be a second, weaker kind of mark, and its recovery would look for them behind our tail.
+            FastCommitMode = false,
+            AutoCommit = false,
+            AutoRefreshSafeTailAddress = false,
+            TryRecoverLatest = false,
+        });
+        Own(log);
+        log.Recover();
+        if (log.TailAddress != tail || log.BeginAddress != superblock.Begin)
+            throw new LogFailedException($"FASTER recovered [{log.BeginAddress}, {log.TailAddress}) where the scan found [{superblock.Begin}, {tail}).");
+        return log;
+    }
+
+    private ulong HighestFloor()
+    {
+        ulong highest = 0;
+        foreach (var partition in _partitions) highest = Math.Max(highest, partition.Floor);
+        return highest;
+    }
+
+    private void Release()
+    {
+        // The pump first: it commits what was appended, and the keeper may still have to make it room.
+        var stopped = _pump is null || _pump.Stop();
+        stopped &= _keeper is null || _keeper.Stop();
+        foreach (var reader in _readers) stopped &= reader.Stop();
+
+        // A thread that hangs in the kernel keeps what it uses; the process is past saving by a tidy close.
+        if (!stopped) return;
+        foreach (var partition in _partitions ?? []) partition?.Pages.Free();
+        while (_owned.TryPop(out var owned)) owned.Dispose();
+    }
+
+    private T Own<T>(T part)
+        where T : IDisposable
+    {
+        _owned.Push(part);
+        return part;
+    }
+
+    private static long ToMicroseconds(long ticks) => (long)Stopwatch.GetElapsedTime(0, ticks).TotalMicroseconds;
+}

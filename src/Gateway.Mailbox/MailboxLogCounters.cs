@@ -1,0 +1,31 @@
+namespace Gateway.Mailbox;
+
+/// <summary>A snapshot of the log's counters; sizes in bytes, times in microseconds, totals since opening.</summary>
+public readonly record struct MailboxLogCounters
+{
+    public long Commits { get; init; }
+    public long CommittedBytes { get; init; }
+    public long Syncs { get; init; }
+    public long SyncMicroseconds { get; init; }
+    public long LongestSyncMicroseconds { get; init; }
+    public long WrittenBytes { get; init; }
+
+    /// <summary>Appended and not yet committed.</summary>
+    public long UncommittedBytes { get; init; }
+
+    /// <summary>From the first kept byte to the tail.</summary>
+    public long LogBytes { get; init; }
+
+    /// <summary>From the tail to the end of the allocated segments.</summary>
+    public long AllocatedAheadBytes { get; init; }
+    public int Segments { get; init; }
+
+    /// <summary>The last attempt to allocate a segment found no space.</summary>
+    public bool DiskFull { get; init; }
+    public long PagesRead { get; init; }
+    public long RecordsRead { get; init; }
+    public long PageReadBytes { get; init; }
+
+    /// <summary>The highest sequence that may be given out.</summary>
+    public ulong ReservedThrough { get; init; }
+}

@@ -1,0 +1,278 @@
+using System.Diagnostics;
+using FASTER.core;
+using Gateway.Mailbox.Commit;
+using Gateway.Mailbox.Format;
+using Gateway.Mailbox.Index;
+using Gateway.Mailbox.Reading;
+
+namespace Gateway.Mailbox;
+
+/// <summary>
+/// One owner thread's mailboxes: sequences, appends, index, ledger, reads. Every member on that thread only (a debug build checks);
+/// it never waits for the disk or a lock.
+/// Invariant: the index and the ledger are what replaying this partition's records in log order would make them.
+/// </summary>
+public sealed class MailboxPartition
+{
+    private readonly MailboxIndex _index;
+    private readonly PageQueue _pages;
+    private FasterLog _log = null!;
+    private Watermark _watermark = null!;
+    private Admission _admission = null!;
+    private ReservedSequences _reserved = null!;
+    private WakeSignal _pump = null!;
+    private int _maxBodyBytes;
+    private Tally _messages;
+    private Tally _receipts;
+    private ulong _floor;
+    private long _lastPosition;
+    private bool _appended;
+    private int _thread;
+
+    internal MailboxPartition(MailboxIndex index, PageQueue pages) => (_index, _pages) = (index, pages);
+
+    /// <summary>The highest sequence given out or recovered; at opening at least every reservation there ever was.</summary>
+    public ulong Floor => Volatile.Read(ref _floor);
+
+    /// <summary>Since the log was made, for the mailboxes this partition owns.</summary>
+    public Ledger Ledger => new(_messages.Column, _receipts.Column);
+
+    /// <summary>Native memory of the index.</summary>
+    public long IndexBytes => _index.MemoryBytes;
+
+    /// <summary>
+    /// The next sequence: the greater of floor + 1 and the clock in microseconds since 1970. 0 when that lies above what is durably
+    /// reserved; a renewal is then under way, and the caller tries again after the next commit.
+    /// </summary>
+    public ulong NextSequence()
+    {
+        CheckThread();
+        var next = Math.Max(_floor + 1, _reserved.ClockMicroseconds);
+        if (!_reserved.TryUse(next)) return 0;
+        Volatile.Write(ref _floor, next);
+        return next;
+    }
+
+    /// <summary>
+    /// Appends one record and applies it to the index and the ledger. <paramref name="position"/> is the record's end in the log: it is
+    /// durable when <see cref="MailboxLog.CommittedThrough"/> has reached it. An acknowledgement or removal that removes nothing writes
+    /// nothing; its position is that of this partition's last record.
+    /// </summary>
+    /// <exception cref="ArgumentException">The record breaks its type's rules: the caller's fault, nothing was written.</exception>
+    public AppendStatus Append(in MailboxRecord record, out long position)
+    {
+        CheckThread();
+        position = _lastPosition;
+        if (_watermark.IsFrozen) return AppendStatus.Failed;
+        Check(record);
+        if (IsIdle(record)) return AppendStatus.Ok;
+        var tail = _log.TailAddress;
+        var status = _admission.Check(record.Type, tail, _watermark.Through);
+        if (status != AppendStatus.Ok) return status;
+        if (!TryEnqueue(record, out var address, out var bytes)) return AppendStatus.Busy;
+        _lastPosition = position = address + bytes;
+        _appended = true;
+        Apply(record, address, bytes);
+        return AppendStatus.Ok;
+    }
+
+    /// <summary>Wakes the commit pump if anything was appended since the last call. Costs no system call while the pump is at work.</summary>
+    public void EndBatch()
+    {
+        CheckThread();
+        if (!_appended) return;
+        _appended = false;
+        _pump.Set();
+    }
+
+    /// <summary>What is pending, in constant time.</summary>
+    public MailboxState State(ulong mailbox)
+    {
+        CheckThread();
+        return _index.State(mailbox);
+    }
+
+    /// <summary>
+    /// Asks for committed entries above <paramref name="afterSequence"/>, in order, at most <paramref name="maxEntries"/> of them and
+    /// <paramref name="maxBytes"/> bytes of log; one entry may exceed <paramref name="maxBytes"/>. The page, possibly empty, comes through
+    /// <see cref="TryTakePage"/> with this token. False: all page buffers are out, or the log has failed.
+    /// </summary>
+    public bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token)
+    {
+        CheckThread();
+        if (_watermark.IsFrozen) return false;
+        var page = _pages.TryRent();
+        if (page is null) return false;
+        var count = _index.Collect(
+            mailbox, afterSequence, _watermark.Through, Math.Min(maxBytes, page.Capacity), page.Capacity, page.EntriesUpTo(maxEntries));
+        page.Ask(mailbox, token, count);
+        _pages.Submit(page);
+        return true;
+    }
+
+    /// <summary>The next page that has been read. It is the caller's until <see cref="MailboxPage.Release"/>.</summary>
+    public bool TryTakePage(out MailboxPage page)
+    {
+        CheckThread();
+        return _pages.TryTake(out page);
+    }
+
+    /// <summary>By walking the whole index: for checks, not for every turn.</summary>
+    public PendingCount CountPending()
+    {
+        CheckThread();
+        return _index.CountPending();
+    }
+
+    internal MailboxIndex Index => _index;
+    internal PageQueue Pages => _pages;
+
+    /// <summary>Recovery is over; from now on the owner's thread has it.</summary>
+    internal void Start(PartitionParts parts, ulong floor, long position)
+    {
+        (_log, _watermark, _admission, _reserved, _pump, _maxBodyBytes) = parts;
+        (_floor, _lastPosition) = (floor, position);
+    }
+
+    /// <summary>Lets another thread become the owner; tests and hand-over only, with a fence between the two.</summary>
+    internal void ReleaseThread() => _thread = 0;
+
+    internal AddResult RecoverEntry(in MailboxRecord record, long address, int bytes)
+    {
+        var isReceipt = record.Type == RecordType.Receipt;
+        var result = _index.Add(record.Mailbox, new IndexEntry(record.Sequence, address, bytes, isReceipt));
+        if (result == AddResult.Added) Column(isReceipt).Accepted++;
+        return result;
+    }
+
+    internal void RecoverAck(ulong mailbox, ulong sequence) => Acknowledge(mailbox, sequence);
+
+    internal void RecoverRemoval(ulong mailbox, ulong sequence, RemoveReason reason) => Take(mailbox, sequence, reason);
+
+    private void Apply(in MailboxRecord record, long address, int bytes)
+    {
+        switch (record.Type)
+        {
+            case RecordType.Message or RecordType.Receipt:
+                var result = RecoverEntry(record, address, bytes);
+                if (result != AddResult.Added) throw new LogFailedException($"Sequence {record.Sequence} was appended to mailbox {record.Mailbox} although it is {result}.");
+                break;
+            case RecordType.AckUpTo:
+                Acknowledge(record.Mailbox, record.Sequence);
+                break;
+            case RecordType.Remove:
+                Take(record.Mailbox, record.Sequence, (RemoveReason)record.Kind);
+                break;
+        }
+    }
+
+    private void Acknowledge(ulong mailbox, ulong sequence)
+    {
+        var removed = _index.AckUpTo(mailbox, sequence);
+        _messages.Delivered += removed.Messages;
+        _receipts.Delivered += removed.Receipts;
+    }
+
+    private void Take(ulong mailbox, ulong sequence, RemoveReason reason)
+    {
+        var removed = _index.Remove(mailbox, sequence);
+        Column(isReceipt: false).Remove(reason, removed.Messages);
+        Column(isReceipt: true).Remove(reason, removed.Receipts);
+    }
+
+    private ref Tally Column(bool isReceipt) => ref isReceipt ? ref _receipts : ref _messages;
+
+    private void Check(in MailboxRecord record)
+    {
+        if (record.Mailbox == 0) throw new ArgumentException("A record without a mailbox.");
+        switch (record.Type)
+        {
+            case RecordType.Message or RecordType.Receipt:
+                if (record.Body.Length > _maxBodyBytes) throw new ArgumentException($"The body has {record.Body.Length} bytes; the log takes {_maxBodyBytes}.");
+                if (record.Sequence == 0 || record.Sequence > _floor) throw new ArgumentException($"Sequence {record.Sequence} was not given out by this partition.");
+                if (record.Sequence <= _index.State(record.Mailbox).Last) throw new ArgumentException($"Sequence {record.Sequence} is not above the mailbox's last.");
+                break;
+            case RecordType.AckUpTo or RecordType.Remove or RecordType.Window or RecordType.Device:
+                if (!record.Body.IsEmpty) throw new ArgumentException($"A {record.Type} record has no body.");
+                if (record.Type == RecordType.Remove && (RemoveReason)record.Kind is < RemoveReason.Rejected or > RemoveReason.Lost)
+                    throw new ArgumentException($"{record.Kind} is no reason to remove an entry.");
+                break;
+            default:
+                throw new ArgumentException($"{record.Type} is not a record that callers append.");
+        }
+    }
+
+    /// <summary>An acknowledgement of nothing, as a repeated one is.</summary>
+    private bool IsIdle(in MailboxRecord record) => record.Type switch
+    {
+        RecordType.AckUpTo => _index.State(record.Mailbox) is var state && (state.Entries == 0 || record.Sequence < state.First),
+        RecordType.Remove => !_index.Contains(record.Mailbox, record.Sequence),
+        _ => false,
+    };
+
+    private unsafe bool TryEnqueue(in MailboxRecord record, out long address, out int bytes)
+    {
+        // SAFETY: the fixed part lies on this stack and the body is pinned until FASTER has copied both.
+        var head = stackalloc byte[RecordLayout.MaxFixedBytes];
+        var fixedBytes = RecordLayout.FixedBytes(record.Type);
+        RecordLayout.Write(new Span<byte>(head, fixedBytes), record);
+        fixed (byte* body = record.Body)
+        {
+            bytes = RecordLayout.LogBytes(fixedBytes + record.Body.Length);
+            return _log.TryEnqueue(new EnqueuedRecord(head, fixedBytes, body, record.Body.Length), out address);
+        }
+    }
+
+    [Conditional("DEBUG")]
+    private void CheckThread()
+    {
+        var current = Environment.CurrentManagedThreadId;
+        if (_thread == 0) _thread = current;
+        else if (_thread != current) throw new InvalidOperationException($"Thread {current} used a partition that belongs to thread {_thread}.");
+    }
+
+    /// <summary>
+    /// Two copies into FASTER's memory, which run inside its epoch: nothing here can throw, which would leave the epoch held and stop
+    /// every commit.
+    /// </summary>
+    private readonly unsafe struct EnqueuedRecord(byte* head, int headBytes, byte* body, int bodyBytes) : ILogEnqueueEntry
+    {
+        private readonly byte* _head = head;
+        private readonly byte* _body = body;
+
+        public int SerializedLength => headBytes + bodyBytes;
+
+        public void SerializeTo(Span<byte> destination)
+        {
+            // SAFETY: see TryEnqueue; FASTER hands exactly SerializedLength bytes.
+            new ReadOnlySpan<byte>(_head, headBytes).CopyTo(destination);
+            if (bodyBytes > 0) new ReadOnlySpan<byte>(_body, bodyBytes).CopyTo(destination[headBytes..]);
+        }
+    }
+
+    private struct Tally
+    {
+        public long Accepted;
+        public long Delivered;
+        private long _rejected;
+        private long _expired;
+        private long _discarded;
+        private long _lost;
+
+        public readonly LedgerColumn Column => new(Accepted, Delivered, _rejected, _expired, _discarded, _lost);
+
+        public void Remove(RemoveReason reason, long entries)
+        {
+            switch (reason)
+            {
+                case RemoveReason.Rejected: _rejected += entries; break;
+                case RemoveReason.Expired: _expired += entries; break;
+                case RemoveReason.Discarded: _discarded += entries; break;
+                case RemoveReason.Lost: _lost += entries; break;
+            }
+        }
+    }
+}
+
+/// <summary>What every partition shares with the log.</summary>
+internal sealed record PartitionParts(FasterLog Log, Watermark Watermark, Admission Admission, ReservedSequences Reserved, WakeSignal Pump, int MaxBodyBytes);

@@ -1,0 +1,54 @@
+using System.Buffers.Binary;
+using Gateway.Mailbox.Format;
+using Gateway.Mailbox.Storage;
+
+namespace Gateway.Mailbox.Recovery;
+
+/// <summary>Takes the records of a scan in log order. The span dies with the call.</summary>
+internal interface IRecordSink
+{
+    void OnRecord(long address, ReadOnlySpan<byte> record);
+    void OnSegment(long scannedThrough);
+}
+
+/// <summary>Where a scan ended and why: the first bytes that are not a whole, sound record.</summary>
+internal readonly record struct ScanStop(long Address, string Reason);
+
+/// <summary>
+/// Reads records from an address on until something is not a record. Our own, because FASTER's iterators trust lengths and take a page's
+/// zeros for its end.
+/// </summary>
+internal sealed class LogScan(SegmentStore segments)
+{
+    private readonly byte[] _page = GC.AllocateUninitializedArray<byte>(segments.PageBytes);
+
+    public ScanStop Run(long from, IRecordSink sink)
+    {
+        var pageBytes = segments.PageBytes;
+        for (var address = from; ;)
+        {
+            var pageStart = address & ~(long)(pageBytes - 1);
+            if (pageStart >= segments.AllocatedThrough) return new ScanStop(address, "the segments end here");
+            var read = segments.FileOf(pageStart).Read(segments.OffsetInFile(pageStart), _page);
+
+            // A file cut short reads as the zeros that were there before.
+            _page.AsSpan(read).Clear();
+            var offset = (int)(address - pageStart);
+            while (offset < pageBytes)
+            {
+                var length = BinaryPrimitives.ReadUInt32LittleEndian(_page.AsSpan(offset));
+                if (length == RecordLayout.EndOfPage) break;
+                if (length == 0) return new ScanStop(pageStart + offset, "nothing is written here");
+                if (length < RecordLayout.MailboxOffset || length > pageBytes || RecordLayout.LogBytes((int)length) > pageBytes - offset)
+                    return new ScanStop(pageStart + offset, $"the record's length {length} is impossible");
+                var record = _page.AsSpan(offset + RecordLayout.LengthBytes, (int)length);
+                if (!RecordLayout.ChecksumHolds(record)) return new ScanStop(pageStart + offset, "the record's checksum is wrong");
+                sink.OnRecord(pageStart + offset, record);
+                offset += RecordLayout.LogBytes((int)length);
+            }
+
+            address = pageStart + pageBytes;
+            if ((address & (segments.SegmentBytes - 1)) == 0) sink.OnSegment(address);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+using System.Buffers.Binary;
+using Gateway.Mailbox.Format;
+using Gateway.Mailbox.Storage;
+
+namespace Gateway.Mailbox.Recovery;
+
+/// <summary>
+/// Looks behind the end of a scan for a mark that says the log was durable beyond it. Lengths cannot be trusted there, so every multiple
+/// of 4 is tried. A mark holds the log's identity, which no sender knows, so no body can pose as one.
+/// </summary>
+internal static class MarkSearch
+{
+    private const int Bytes = RecordLayout.LengthBytes + RecordLayout.MarkBytes;
+
+    /// <summary>The first mark at or after <paramref name="from"/> that names a later address than it; null when there is none.</summary>
+    public static (long Address, long Durable)? Find(SegmentStore segments, ulong identity, long from)
+    {
+        var window = new byte[1 << 20];
+        for (var start = from; start < segments.AllocatedThrough; start = (start | (segments.SegmentBytes - 1)) + 1)
+        {
+            var file = segments.FileOf(start);
+            var fileEnd = SegmentHeader.Bytes + segments.SegmentBytes;
+            var offset = segments.OffsetInFile(start);
+            var toAddress = start - offset;
+            while (offset < fileEnd && file.TryFindData(offset, out var data, out var dataEnd))
+            {
+                // A mark that ends in the data may begin before it: back up by one mark.
+                offset = Math.Max(offset, (data & ~3L) - Bytes);
+                dataEnd = Math.Min(dataEnd, fileEnd);
+                while (offset < dataEnd)
+                {
+                    var read = file.Read(offset, window.AsSpan(0, (int)Math.Min(window.Length, fileEnd - offset)));
+                    for (var i = 0; i + Bytes <= read; i += 4)
+                    {
+                        if (IsMark(window.AsSpan(i), identity, out var durable) && durable > from) return (toAddress + offset + i, durable);
+                    }
+
+                    if (read < window.Length) break;
+                    offset += read - Bytes;
+                }
+
+                offset = dataEnd;
+            }
+        }
+
+        return null;
+    }
+
+    private static bool IsMark(ReadOnlySpan<byte> at, ulong identity, out long durable)
+    {
+        durable = 0;
+        if (BinaryPrimitives.ReadUInt32LittleEndian(at) != RecordLayout.MarkBytes) return false;
+        var record = at.Slice(RecordLayout.LengthBytes, RecordLayout.MarkBytes);
+        if (RecordLayout.TypeOf(record) != RecordType.Mark || RecordLayout.U64(record, RecordLayout.MarkIdentityOffset) != identity) return false;
+        if (!RecordLayout.ChecksumHolds(record)) return false;
+        durable = (long)RecordLayout.U64(record, RecordLayout.MarkDurableOffset);
+        return true;
+    }
+}

@@ -1,0 +1,44 @@
+namespace Gateway.Mailbox.Storage;
+
+/// <summary>
+/// The files of one data folder. Any thread. Every method throws <see cref="LogIOException"/> on a kernel error it does not name as a result.
+/// The product has one implementation; tests put another in its place to make files fail.
+/// </summary>
+internal interface ILogFileSystem
+{
+    string Folder { get; }
+    IReadOnlyList<string> List();
+    ILogFile Open(string name);
+
+    /// <summary>Makes a file of this length whose blocks are all allocated and read as zeros. Null, and nothing left behind, when the disk has no room for it.</summary>
+    ILogFile? TryCreate(string name, long bytes);
+    void Rename(string from, string to);
+    void Delete(string name);
+
+    /// <summary>Makes creations, renames and deletions durable.</summary>
+    void SyncFolder();
+
+    /// <summary>Takes the folder for this process until disposed.</summary>
+    /// <exception cref="LogLockedException">Somebody has it.</exception>
+    IDisposable Lock(string name);
+}
+
+/// <summary>One file. Reads and writes are positional, whole (never short), and from any thread. Errors throw <see cref="LogIOException"/>.</summary>
+internal interface ILogFile : IDisposable
+{
+    string Path { get; }
+    long Length { get; }
+    void Write(long offset, ReadOnlySpan<byte> bytes);
+
+    /// <summary>Returns the bytes read: fewer than asked only at the end of the file.</summary>
+    int Read(long offset, Span<byte> into);
+
+    /// <summary>fdatasync.</summary>
+    void Sync();
+
+    /// <summary>Extends the file to this length, allocated; false when the disk has no room.</summary>
+    bool TryExtend(long bytes);
+
+    /// <summary>The next stretch at or after <paramref name="offset"/> that may hold other bytes than zeros; false when there is none.</summary>
+    bool TryFindData(long offset, out long start, out long end);
+}

@@ -1,0 +1,154 @@
+using System.Runtime.InteropServices;
+
+namespace Gateway.Mailbox.Storage;
+
+/// <summary>
+/// Every system call this project makes. Each returns its result, or -errno. Interrupted calls are repeated here.
+/// Flag values are Linux's, the same on x86-64 and arm64.
+/// </summary>
+internal static unsafe partial class Posix
+{
+    public const int EINTR = 4;
+    public const int ENOENT = 2;
+    public const int ENXIO = 6;
+    public const int EAGAIN = 11;
+    public const int ENOSPC = 28;
+    public const int EOPNOTSUPP = 95;
+    public const int EDQUOT = 122;
+
+    public const int ReadWrite = 2;
+    public const int Create = 0x40;
+    public const int Exclusive = 0x80;
+    private const int CloseOnExec = 0x80000;
+    private const int SeekData = 3;
+    private const int SeekHole = 4;
+    private const int LockExclusive = 2;
+    private const int LockNonBlocking = 4;
+    private const long FutexWaitPrivate = 128;
+    private const long FutexWakePrivate = 129;
+
+    private static readonly long FutexNumber = RuntimeInformation.ProcessArchitecture switch
+    {
+        Architecture.X64 => 202,
+        Architecture.Arm64 => 98,
+        _ => throw new PlatformNotSupportedException("The mailbox log runs on Linux, x86-64 or arm64."),
+    };
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Timespec
+    {
+        public long Seconds;
+        public long Nanoseconds;
+    }
+
+    public static int Open(string path, int flags)
+    {
+        int result;
+        do result = Result(open(path, flags | CloseOnExec, 0x180)); // 0600: messages are nobody else's
+        while (result == -EINTR);
+        return result;
+    }
+
+    // Not repeated: after EINTR Linux has closed the descriptor.
+    public static void Close(int fd) => _ = close(fd);
+
+    public static long PositionalRead(int fd, byte* buffer, nint count, long offset)
+    {
+        long result;
+        do result = Result(pread(fd, buffer, count, offset));
+        while (result == -EINTR);
+        return result;
+    }
+
+    public static long PositionalWrite(int fd, byte* buffer, nint count, long offset)
+    {
+        long result;
+        do result = Result(pwrite(fd, buffer, count, offset));
+        while (result == -EINTR);
+        return result;
+    }
+
+    /// <summary>fdatasync is never repeated after a failure: the kernel may already have dropped what it could not write.</summary>
+    public static int SyncData(int fd) => Result(fdatasync(fd));
+
+    public static int Sync(int fd) => Result(fsync(fd));
+
+    public static int Allocate(int fd, long offset, long length)
+    {
+        int result;
+        do result = Result(fallocate(fd, 0, offset, length));
+        while (result == -EINTR);
+        return result;
+    }
+
+    /// <summary>The next byte that is not in a hole at or after <paramref name="offset"/>; -ENXIO when there is none.</summary>
+    public static long NextData(int fd, long offset) => Result(lseek(fd, offset, SeekData));
+
+    public static long NextHole(int fd, long offset) => Result(lseek(fd, offset, SeekHole));
+
+    public static long Length(int fd) => Result(lseek(fd, 0, 2));
+
+    public static int TryLock(int fd)
+    {
+        int result;
+        do result = Result(flock(fd, LockExclusive | LockNonBlocking));
+        while (result == -EINTR);
+        return result;
+    }
+
+    public static int Truncate(int fd, long length)
+    {
+        int result;
+        do result = Result(ftruncate(fd, length));
+        while (result == -EINTR);
+        return result;
+    }
+
+    /// <summary>Sleeps while the word holds <paramref name="expected"/>, at most <paramref name="timeoutMs"/>. May wake for no reason.</summary>
+    public static void FutexWait(int* word, int expected, int timeoutMs)
+    {
+        var timeout = new Timespec { Seconds = timeoutMs / 1000, Nanoseconds = timeoutMs % 1000 * 1_000_000L };
+        // SAFETY: the caller keeps the word's memory alive while any thread may sleep on it; the timespec outlives the call on this stack.
+        _ = syscall(FutexNumber, word, FutexWaitPrivate, expected, &timeout);
+    }
+
+    public static void FutexWakeOne(int* word) => _ = syscall(FutexNumber, word, FutexWakePrivate, 1, null);
+
+    private static int Result(int result) => result >= 0 ? result : -Marshal.GetLastPInvokeError();
+    private static long Result(long result) => result >= 0 ? result : -Marshal.GetLastPInvokeError();
+
+#pragma warning disable IDE1006, SYSLIB1054 // the C library's own names
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int open(string path, int flags, uint mode);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int close(int fd);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint pread(int fd, byte* buffer, nint count, long offset);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint pwrite(int fd, byte* buffer, nint count, long offset);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fdatasync(int fd);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fsync(int fd);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fallocate(int fd, int mode, long offset, long length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial long lseek(int fd, long offset, int whence);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int flock(int fd, int operation);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int ftruncate(int fd, long length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial long syscall(long number, int* word, long operation, long value, Timespec* timeout);
+#pragma warning restore IDE1006, SYSLIB1054
+}

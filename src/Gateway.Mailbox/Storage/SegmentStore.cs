@@ -1,0 +1,134 @@
+using Gateway.Mailbox.Format;
+
+namespace Gateway.Mailbox.Storage;
+
+/// <summary>
+/// The log's segment files by address. Read by any thread; segments are added by one thread at a time (the opener, then the keeper).
+/// Invariant: segments First to Last exist without a gap, and every byte below <see cref="AllocatedThrough"/> has its block on disk.
+/// </summary>
+internal sealed class SegmentStore : IDisposable
+{
+    private const string Temporary = ".new";
+
+    private readonly ILogFileSystem _files;
+    private readonly ulong _identity;
+    private readonly int _segmentBits;
+    private volatile Segments _segments;
+    private long _allocatedThrough;
+
+    private SegmentStore(ILogFileSystem files, Superblock superblock, Segments segments)
+    {
+        (_files, _identity, _segments) = (files, superblock.Identity, segments);
+        (SegmentBytes, PageBytes) = (superblock.SegmentBytes, superblock.PageBytes);
+        _segmentBits = System.Numerics.BitOperations.TrailingZeroCount(SegmentBytes);
+        _allocatedThrough = (segments.First + segments.Files.Length) << _segmentBits;
+    }
+
+    public long SegmentBytes { get; }
+    public int PageBytes { get; }
+    public long FirstSegment => _segments.First;
+    public int Count => _segments.Files.Length;
+
+    /// <summary>The first address without a block on disk.</summary>
+    public long AllocatedThrough => Volatile.Read(ref _allocatedThrough);
+
+    /// <exception cref="LogCorruptException">A segment is missing, or is not what its name says.</exception>
+    public static SegmentStore Open(ILogFileSystem files, Superblock superblock)
+    {
+        var bits = System.Numerics.BitOperations.TrailingZeroCount(superblock.SegmentBytes);
+        var first = superblock.Begin >> bits;
+        var found = new SortedSet<long>();
+        foreach (var name in files.List())
+        {
+            // A name of ours that never became final: allocation was cut short.
+            if (name.EndsWith(Temporary, StringComparison.Ordinal)) files.Delete(name);
+            if (!SegmentHeader.TryParseFileName(name, out var segment)) continue;
+
+            // Truncated by a run that ended before it could delete the file.
+            if (segment < first) files.Delete(name);
+            else found.Add(segment);
+        }
+
+        var opened = new List<ILogFile>();
+        try
+        {
+            var header = new byte[SegmentHeader.Bytes];
+            foreach (var segment in found)
+            {
+                var expected = first + opened.Count;
+                if (segment != expected)
+                    throw new LogCorruptException(Path.Combine(files.Folder, SegmentHeader.FileName(expected)), 0, $"the segment is missing, but segment {segment} exists");
+                var file = files.Open(SegmentHeader.FileName(segment));
+                opened.Add(file);
+                var read = file.Read(0, header);
+                var fault = SegmentHeader.Check(header.AsSpan(0, read), file.Path, superblock.Identity, segment, superblock.SegmentBytes, superblock.PageBytes);
+                if (fault is not null) throw new LogCorruptException(file.Path, 0, fault);
+            }
+
+            if (superblock.Durable > Math.Max(RecordLayout.FirstAddress, (first + opened.Count) << bits))
+            {
+                throw new LogCorruptException(
+                    Path.Combine(files.Folder, SegmentHeader.FileName(first + opened.Count)), 0, $"the segment is missing, but the log was durable to address {superblock.Durable}");
+            }
+        }
+        catch
+        {
+            foreach (var file in opened) file.Dispose();
+            throw;
+        }
+
+        return new SegmentStore(files, superblock, new Segments(first, [.. opened]));
+    }
+
+    public ILogFile FileOf(long address)
+    {
+        var segments = _segments;
+        var index = (address >> _segmentBits) - segments.First;
+        if ((ulong)index >= (ulong)segments.Files.Length)
+            throw new LogFailedException($"Address {address} is in no segment: there are {segments.Files.Length} from address {segments.First << _segmentBits}.");
+        return segments.Files[index];
+    }
+
+    public long OffsetInFile(long address) => SegmentHeader.Bytes + (address & (SegmentBytes - 1));
+
+    public long SegmentOf(long address) => address >> _segmentBits;
+
+    /// <summary>Adds the next segment, allocated and durable. False when the disk has no room.</summary>
+    public bool TryAdd()
+    {
+        var segments = _segments;
+        var segment = segments.First + segments.Files.Length;
+        var name = SegmentHeader.FileName(segment);
+        _files.Delete(name + Temporary);
+        var file = _files.TryCreate(name + Temporary, SegmentHeader.Bytes + SegmentBytes);
+        if (file is null) return false;
+        try
+        {
+            var header = new byte[SegmentHeader.Bytes];
+            SegmentHeader.Write(header, _identity, segment, SegmentBytes, PageBytes);
+            file.Write(0, header);
+            file.Sync();
+        }
+        finally
+        {
+            file.Dispose();
+        }
+
+        _files.Rename(name + Temporary, name);
+        _files.SyncFolder();
+        file = _files.Open(name);
+        _segments = new Segments(segments.First, [.. segments.Files, file]);
+        Volatile.Write(ref _allocatedThrough, (segment + 1) << _segmentBits);
+        return true;
+    }
+
+    /// <summary>Gives a file that was cut short its blocks back. False when the disk has no room.</summary>
+    public bool TryRestoreLength(long segment) => FileOf(segment << _segmentBits).TryExtend(SegmentHeader.Bytes + SegmentBytes);
+
+    public void Dispose()
+    {
+        foreach (var file in _segments.Files) file.Dispose();
+    }
+
+    private sealed record Segments(long First, ILogFile[] Files);
+}

@@ -1,0 +1,50 @@
+namespace Gateway.Transport.Buffers;
+
+/// <summary>
+/// Bytes in buffers on the whole node. The one counter that reactors share; each touches it when its own sum has moved by
+/// <see cref="BufferBudget.QuantumBytes"/> or returned to zero, never per message. Any thread.
+/// </summary>
+internal sealed class NodeBudget
+{
+    private long _bytes;
+
+    public long Bytes => Volatile.Read(ref _bytes);
+
+    public void Add(long bytes) => Interlocked.Add(ref _bytes, bytes);
+}
+
+/// <summary>
+/// Bytes in buffers of one reactor against its marks and the node's. Above a soft mark the reactor stops reading from connections that
+/// add to the sum; above a hard mark it accepts no connection. Written by the reactor's thread, readable from any.
+/// </summary>
+internal sealed class BufferBudget(NodeBudget node, ReactorGroupOptions options)
+{
+    public const int QuantumBytes = 256 * 1024;
+
+    private long _bytes;
+    private long _highBytes;
+    private long _charged;
+
+    public long Bytes => Volatile.Read(ref _bytes);
+
+    public long HighBytes => Volatile.Read(ref _highBytes);
+
+    public bool IsOverSoft => _bytes > options.ReactorSoftBufferBytes || node.Bytes > options.NodeSoftBufferBytes;
+
+    public bool IsOverHard => _bytes > options.ReactorHardBufferBytes || node.Bytes > options.NodeHardBufferBytes;
+
+    /// <summary>Well below the soft marks: reading may be taken up again without meeting them at once.</summary>
+    public bool IsRelaxed => _bytes <= options.ReactorSoftBufferBytes / 8 * 7 && node.Bytes <= options.NodeSoftBufferBytes / 8 * 7;
+
+    public void Add(int bytes)
+    {
+        var sum = _bytes + bytes;
+        Volatile.Write(ref _bytes, sum);
+        if (sum > _highBytes) Volatile.Write(ref _highBytes, sum);
+
+        var drift = sum - _charged;
+        if (drift is < QuantumBytes and > -QuantumBytes && (sum != 0 || drift == 0)) return;
+        node.Add(drift);
+        _charged = sum;
+    }
+}

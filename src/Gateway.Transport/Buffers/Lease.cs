@@ -1,0 +1,139 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Microsoft.Extensions.ObjectPool;
+
+namespace Gateway.Transport.Buffers;
+
+/// <summary>
+/// A pipe that a connection holds only while it has a partial frame to keep or output behind its turn buffer. Both ends are used
+/// synchronously by the reactor's thread; nothing ever waits on it. Invariant: <see cref="Bytes"/> is what was written and not consumed.
+/// </summary>
+internal sealed class Lease(PipeOptions options)
+{
+    private readonly Pipe _pipe = new(options);
+    private bool _unflushed;
+
+    /// <summary>Its place in <see cref="LeasePool"/>, never 0 while it is out.</summary>
+    public uint Index { get; set; }
+
+    public long Bytes { get; private set; }
+
+    /// <summary>The tick at which the byte now at the front was kept.</summary>
+    public uint SinceTick { get; set; }
+
+    public Span<byte> GetSpan(int sizeHint) => _pipe.Writer.GetSpan(sizeHint);
+
+    public void Advance(int bytes)
+    {
+        _pipe.Writer.Advance(bytes);
+        Bytes += bytes;
+        _unflushed = true;
+    }
+
+    public void Write(ReadOnlySpan<byte> bytes)
+    {
+        _pipe.Writer.Write(bytes);
+        Bytes += bytes.Length;
+        _unflushed = true;
+    }
+
+    /// <summary>All bytes held. <see cref="Consume"/> must follow before anything else.</summary>
+    public ReadOnlySequence<byte> Peek()
+    {
+        if (_unflushed)
+        {
+            _unflushed = false;
+            // Without a writer threshold a flush completes at once; the result says nothing more.
+            var flush = _pipe.Writer.FlushAsync();
+            if (!flush.IsCompletedSuccessfully) throw new InvalidOperationException("A flush of a lease had to wait.");
+            _ = flush.Result;
+        }
+
+        return _pipe.Reader.TryRead(out var result) ? result.Buffer : default;
+    }
+
+    /// <summary>Drops the first <paramref name="bytes"/> of what <see cref="Peek"/> gave. Nothing counts as examined, so the rest is seen again.</summary>
+    public void Consume(in ReadOnlySequence<byte> peeked, long bytes)
+    {
+        if (peeked.IsEmpty) return;
+        var position = bytes == 0 ? peeked.Start : peeked.GetPosition(bytes);
+        _pipe.Reader.AdvanceTo(position, position);
+        Bytes -= bytes;
+    }
+
+    public void Reset()
+    {
+        _pipe.Writer.Complete();
+        _pipe.Reader.Complete();
+        _pipe.Reset();
+        Bytes = 0;
+        SinceTick = 0;
+        _unflushed = false;
+    }
+}
+
+/// <summary>
+/// The leases of one reactor, by index so that a slot can name one in 32 bits. Pipes come from an
+/// <see cref="ObjectPool{T}"/> and their segments from the reactor's <see cref="SegmentPool"/>. Owned by the reactor's thread.
+/// </summary>
+internal sealed class LeasePool
+{
+    private readonly ObjectPool<Lease> _pool;
+    private readonly Stack<uint> _freeIndices = new();
+    private Lease?[] _leases = new Lease?[64];
+    private uint _nextIndex = 1;
+
+    public LeasePool(SegmentPool segments, int maxKept)
+    {
+        var options = new PipeOptions(
+            pool: segments,
+            readerScheduler: PipeScheduler.Inline,
+            writerScheduler: PipeScheduler.Inline,
+            pauseWriterThreshold: 0,
+            resumeWriterThreshold: 0,
+            minimumSegmentSize: SegmentPool.SmallestBytes,
+            useSynchronizationContext: false);
+        _pool = new DefaultObjectPool<Lease>(new Policy(options), maxKept);
+    }
+
+    public int Out { get; private set; }
+
+    public int HighOut { get; private set; }
+
+    public Lease this[uint index] => _leases[index]!;
+
+    public Lease Rent()
+    {
+        var lease = _pool.Get();
+        if (!_freeIndices.TryPop(out var index))
+        {
+            index = _nextIndex++;
+            if (index == _leases.Length) Array.Resize(ref _leases, _leases.Length * 2);
+        }
+
+        lease.Index = index;
+        _leases[index] = lease;
+        if (++Out > HighOut) HighOut = Out;
+        return lease;
+    }
+
+    public void Return(Lease lease)
+    {
+        _leases[lease.Index] = null;
+        _freeIndices.Push(lease.Index);
+        lease.Index = 0;
+        Out--;
+        _pool.Return(lease);
+    }
+
+    private sealed class Policy(PipeOptions options) : PooledObjectPolicy<Lease>
+    {
+        public override Lease Create() => new(options);
+
+        public override bool Return(Lease obj)
+        {
+            obj.Reset();
+            return true;
+        }
+    }
+}

@@ -1,0 +1,66 @@
+namespace Gateway.Transport.Buffers;
+
+/// <summary>
+/// The output of one connection that the kernel has not taken: a turn buffer, and behind it a leased pipe for what was written while the
+/// kernel would take no more. What is in the turn buffer has been, or is about to be, lent to the backend and is not moved. Held only
+/// while there is such output. Owned by the reactor's thread.
+/// </summary>
+internal sealed class Output(uint index)
+{
+    public uint Index { get; } = index;
+
+    public Segment? Buffer { get; set; }
+
+    /// <summary>Bytes of <see cref="Buffer"/> that the kernel took.</summary>
+    public int Sent { get; set; }
+
+    /// <summary>Bytes of <see cref="Buffer"/> in use.</summary>
+    public int Written { get; set; }
+
+    public Lease? Behind { get; set; }
+
+    /// <summary>The span given out last lies in <see cref="Behind"/>.</summary>
+    public bool WritingBehind { get; set; }
+
+    public long Unsent => Written - Sent + (Behind?.Bytes ?? 0);
+}
+
+/// <summary>The output records of one reactor, by index; index 0 names none. Records are kept, their buffers are not. Owned by the reactor's thread.</summary>
+internal sealed class OutputTable(SegmentPool segments, LeasePool leases)
+{
+    private readonly Stack<uint> _free = new();
+    private Output[] _records = [new(0)];
+    private int _count = 1;
+
+    public int Out { get; private set; }
+
+    public int HighOut { get; private set; }
+
+    public Output this[uint index] => _records[index];
+
+    public Output Take()
+    {
+        if (++Out > HighOut) HighOut = Out;
+        if (_free.TryPop(out var index)) return _records[index];
+        if (_count == _records.Length) Array.Resize(ref _records, _records.Length * 2);
+        return _records[_count] = new Output((uint)_count++);
+    }
+
+    public void Return(Output output)
+    {
+        ReleaseBuffer(output);
+        if (output.Behind is { } behind) leases.Return(behind);
+        output.Behind = null;
+        output.WritingBehind = false;
+        Out--;
+        _free.Push(output.Index);
+    }
+
+    public void ReleaseBuffer(Output output)
+    {
+        if (output.Buffer is { } buffer) segments.Return(buffer);
+        output.Buffer = null;
+        output.Sent = 0;
+        output.Written = 0;
+    }
+}

@@ -1,0 +1,86 @@
+using System.Buffers;
+
+namespace Gateway.Transport.Buffers;
+
+/// <summary>
+/// The buffers of one reactor: turn buffers of output and the segments of leased pipes. Sizes 4 KiB, 16 KiB, 64 KiB, 256 KiB and 1 MiB
+/// are kept for reuse up to a bound; larger ones are made and dropped. What is out is charged to the budget, so the reactor's buffered
+/// bytes are the memory it really holds. Owned by the reactor's thread.
+/// </summary>
+internal sealed class SegmentPool : MemoryPool<byte>
+{
+    public const int SmallestBytes = 4 * 1024;
+
+    private const int Classes = 5;
+    private const int ClassShift = 2;
+
+    private readonly Stack<Segment>[] _kept = new Stack<Segment>[Classes];
+    private readonly BufferBudget _budget;
+    private readonly long _maxKeptBytes;
+    private long _keptBytes;
+
+    /// <param name="budget">What segments that are out are charged to.</param>
+    /// <param name="maxKeptBytes">Bytes kept for reuse at most.</param>
+    public SegmentPool(BufferBudget budget, long maxKeptBytes)
+    {
+        _budget = budget;
+        _maxKeptBytes = maxKeptBytes;
+        for (var i = 0; i < Classes; i++) _kept[i] = new Stack<Segment>();
+    }
+
+    public override int MaxBufferSize => Array.MaxLength;
+
+    /// <summary>Segments out.</summary>
+    public int Out { get; private set; }
+
+    /// <summary>A segment of at least <paramref name="minBytes"/> bytes; -1 asks for the smallest.</summary>
+    public Segment Lend(int minBytes)
+    {
+        var sizeClass = ClassOf(minBytes);
+        Segment segment;
+        if (sizeClass >= 0 && _kept[sizeClass].TryPop(out var kept))
+        {
+            segment = kept;
+            _keptBytes -= segment.Array.Length;
+        }
+        else
+        {
+            segment = new Segment(this, sizeClass >= 0 ? BytesOf(sizeClass) : minBytes, sizeClass);
+        }
+
+        segment.IsOut = true;
+        Out++;
+        _budget.Add(segment.Array.Length);
+        return segment;
+    }
+
+    public override IMemoryOwner<byte> Rent(int minBufferSize = -1) => Lend(minBufferSize);
+
+    public void Return(Segment segment)
+    {
+        if (!segment.IsOut) throw new InvalidOperationException("A buffer segment is returned twice.");
+        segment.IsOut = false;
+        Out--;
+        var bytes = segment.Array.Length;
+        _budget.Add(-bytes);
+        if (segment.SizeClass < 0 || _keptBytes + bytes > _maxKeptBytes) return;
+        _kept[segment.SizeClass].Push(segment);
+        _keptBytes += bytes;
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+    }
+
+    private static int BytesOf(int sizeClass) => SmallestBytes << (sizeClass * ClassShift);
+
+    private static int ClassOf(int bytes)
+    {
+        for (var i = 0; i < Classes; i++)
+        {
+            if (bytes <= BytesOf(i)) return i;
+        }
+
+        return -1;
+    }
+}

@@ -1,0 +1,85 @@
+using Gateway.Transport.Connections;
+
+namespace Gateway.Transport.Inbox;
+
+/// <summary>
+/// A connection on its way between two reactors: its descriptor, what its handler gave along, and its bytes that nobody has consumed or
+/// sent. Filled by the reactor it leaves, published through a <see cref="MoveLane"/>, then owned by the one it enters.
+/// </summary>
+internal sealed class MoveRecord
+{
+    private readonly byte[] _context = new byte[Reactor.MaxMoveContextBytes];
+    private int _contextBytes;
+
+    public int Descriptor { get; set; }
+
+    public SlotFlags Flags { get; set; }
+
+    /// <summary>Tick of the handshake deadline; reactors of a group share the tick counter.</summary>
+    public uint Deadline { get; set; }
+
+    public uint LastReceived { get; set; }
+
+    public byte[] Unread { get; set; } = [];
+
+    public byte[] Unsent { get; set; } = [];
+
+    public ReadOnlySpan<byte> Context => _context.AsSpan(0, _contextBytes);
+
+    public void SetContext(ReadOnlySpan<byte> context)
+    {
+        context.CopyTo(_context);
+        _contextBytes = context.Length;
+    }
+
+    public void Clear()
+    {
+        Descriptor = -1;
+        _contextBytes = 0;
+        Unread = [];
+        Unsent = [];
+    }
+}
+
+/// <summary>
+/// Moves from one reactor to another: a bounded ring of references with one producer and one consumer. A move that finds it full waits
+/// in its own slot at the producer, so a move never fails and no connection is lost.
+/// </summary>
+internal sealed class MoveLane(int capacity)
+{
+    private readonly MoveRecord?[] _records = new MoveRecord?[capacity];
+    private long _tail;
+    private long _head;
+
+    public bool HasMessages => Volatile.Read(ref _tail) != Volatile.Read(ref _head);
+
+    /// <summary>Moves published and not yet taken. Either side.</summary>
+    public int Count => (int)(Volatile.Read(ref _tail) - Volatile.Read(ref _head));
+
+    /// <summary>Producer: whether the next <see cref="TryWrite"/> will succeed.</summary>
+    public bool CanWrite => Count < _records.Length;
+
+    public bool TryWrite(MoveRecord record)
+    {
+        if (!CanWrite) return false;
+        _records[_tail % _records.Length] = record;
+        // Release: the record's fields before its place in the ring.
+        Volatile.Write(ref _tail, _tail + 1);
+        return true;
+    }
+
+    public bool TryRead(out MoveRecord record)
+    {
+        var index = _head % _records.Length;
+        if (Volatile.Read(ref _tail) == _head)
+        {
+            record = null!;
+            return false;
+        }
+
+        record = _records[index]!;
+        _records[index] = null;
+        Volatile.Write(ref _head, _head + 1);
+        return true;
+    }
+}

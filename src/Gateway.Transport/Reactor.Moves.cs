@@ -1,0 +1,164 @@
+using System.Buffers;
+using Gateway.Transport.Connections;
+using Gateway.Transport.Inbox;
+
+namespace Gateway.Transport;
+
+/// <summary>
+/// Requests, replies and notices between reactors, and moves of connections. A move is decided in a callback but carried out at the end of
+/// the turn, when it is known what the handler consumed and what the kernel took; if the lane to the target is full, the connection waits
+/// here, unread. So a move never fails, and no byte is lost or seen twice.
+/// </summary>
+public sealed partial class Reactor
+{
+    private readonly Queue<Departure> _departures = new();
+    private readonly Stack<MoveRecord> _moveRecords = new();
+
+    /// <summary>
+    /// Sends a request (head, then body) and reserves its reply's slot. False when that reactor already owes
+    /// <see cref="ReactorGroupOptions.ReplySlots"/> replies or the lane is full: park the source; <c>OnRequestCredit</c> follows.
+    /// </summary>
+    /// <exception cref="ArgumentException">It could never fit: above half of <see cref="ReactorGroupOptions.RequestLaneBytes"/>.</exception>
+    public bool TryRequest(int toReactor, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
+    {
+        AssertOwner();
+        return _inbox.TryRequest(toReactor, head, body);
+    }
+
+    /// <summary>Answers a request from that reactor, in any order, exactly once each. Cannot fail: the requester reserved the slot.</summary>
+    /// <exception cref="InvalidOperationException">No request from there is unanswered.</exception>
+    /// <exception cref="ArgumentException">Longer than <see cref="ReactorGroupOptions.ReplySlotBytes"/>.</exception>
+    public void Reply(int toReactor, ReadOnlySpan<byte> message)
+    {
+        AssertOwner();
+        _inbox.Reply(toReactor, message);
+    }
+
+    /// <summary>Sends a message that may be lost: false, and counted, when its lane is full.</summary>
+    public bool TryNotify(int toReactor, ReadOnlySpan<byte> message)
+    {
+        AssertOwner();
+        return _inbox.TryNotify(toReactor, message);
+    }
+
+    /// <summary>
+    /// Gives the connection to another reactor (or to this one) with its unread and unsent bytes; there <c>OnMoved</c> comes with
+    /// <paramref name="context"/>. The id dies here, without <c>OnClosed</c>; the tag is not carried.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">No such reactor, or a context above <see cref="MaxMoveContextBytes"/>.</exception>
+    public void Move(ConnectionId c, int toReactor, ReadOnlySpan<byte> context)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)toReactor, (uint)Options.Reactors, nameof(toReactor));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(context.Length, MaxMoveContextBytes, nameof(context));
+        ref var slot = ref FindOpen(c);
+        if (IsNone(ref slot)) return;
+        slot.State = SlotState.Moving;
+        _backend.CancelReceive(c.Slot);
+        if (!_moveRecords.TryPop(out var record)) record = new MoveRecord();
+        record.SetContext(context);
+        _departures.Enqueue(new Departure(c, toReactor, record));
+    }
+
+    private void SendOff()
+    {
+        for (var left = _departures.Count; left > 0; left--)
+        {
+            var departure = _departures.Dequeue();
+            ref var slot = ref _table.Find(departure.Id);
+            if (IsNone(ref slot) || slot.State != SlotState.Moving) continue;
+            if (_inbox.CanMove(departure.To)) Depart(ref slot, departure);
+            else _departures.Enqueue(departure);
+        }
+    }
+
+    private void Depart(ref ConnectionSlot slot, in Departure departure)
+    {
+        var record = departure.Record;
+        var index = departure.Id.Slot;
+        _wheel.Cancel(index);
+        if (slot.Input != 0)
+        {
+            var lease = _leases[slot.Input];
+            var kept = lease.Peek();
+            record.Unread = kept.ToArray();
+            lease.Consume(in kept, 0);
+            DropInput(ref slot);
+        }
+
+        if (slot.Output != 0)
+        {
+            record.Unsent = TakeUnsent(ref slot);
+        }
+
+        record.Flags = slot.Flags & SlotFlags.InHandshake;
+        record.Deadline = slot.Deadline;
+        record.LastReceived = slot.LastReceived;
+        record.Descriptor = _backend.Detach(index);
+        LeaveHandshake(ref slot);
+        _table.Release(index);
+        _meters.MovedOut++;
+        _inbox.Move(departure.To, record);
+    }
+
+    private byte[] TakeUnsent(ref ConnectionSlot slot)
+    {
+        var output = _outputs[slot.Output];
+        var unsent = new byte[output.Unsent];
+        var fromBuffer = output.Written - output.Sent;
+        if (fromBuffer != 0) output.Buffer!.Array.AsSpan(output.Sent, fromBuffer).CopyTo(unsent);
+        if (output.Behind is { } behind)
+        {
+            var rest = behind.Peek();
+            rest.CopyTo(unsent.AsSpan(fromBuffer));
+            behind.Consume(in rest, 0);
+        }
+
+        slot.Output = 0;
+        _outputs.Return(output);
+        return unsent;
+    }
+
+    private void Arrive(int from, MoveRecord record)
+    {
+        if (!_table.TryTake(SlotState.Open, record.Descriptor, out var index))
+            throw new InsufficientMemoryException($"Reactor {Index} has no slot for a connection that moved in.");
+        _meters.MovedIn++;
+        ref var slot = ref _table[index];
+        var id = _table.IdOf(index);
+        slot.Flags = record.Flags;
+        slot.Deadline = record.Deadline;
+        slot.LastReceived = record.LastReceived;
+        if (slot.Has(SlotFlags.InHandshake)) _handshakes++;
+        var attached = _backend.Attach(index);
+        ArmEarliest(ref slot, index);
+        // What the old handler wrote comes before anything the new one writes.
+        if (record.Unsent.Length != 0) CarryUnsent(ref slot, id, record.Unsent);
+
+        _handler.OnMoved(id, from, record.Context);
+        if (attached < 0) Kill(ref slot, index, CloseReason.Error, -attached);
+        if (slot.State == SlotState.Open && record.Unread.Length != 0)
+        {
+            if (slot.Has(SlotFlags.AnyPause)) Keep(ref slot, id, record.Unread);
+            else Present(ref slot, id, record.Unread);
+        }
+        else if (slot.State == SlotState.Moving && record.Unread.Length != 0)
+        {
+            Keep(ref slot, id, record.Unread);
+        }
+
+        ReceiveMore(ref slot, index);
+        record.Clear();
+        if (_moveRecords.Count < Options.MoveLaneSlots) _moveRecords.Push(record);
+    }
+
+    private void CarryUnsent(ref ConnectionSlot slot, ConnectionId id, ReadOnlySpan<byte> unsent)
+    {
+        slot.Flags |= SlotFlags.Lagging;
+        var output = OutputOf(ref slot, id);
+        output.Buffer = _segments.Lend(unsent.Length);
+        unsent.CopyTo(output.Buffer.Array);
+        output.Written = unsent.Length;
+    }
+
+    private readonly record struct Departure(ConnectionId Id, int To, MoveRecord Record);
+}

@@ -1,0 +1,227 @@
+using Gateway.Transport.Buffers;
+using Gateway.Transport.Connections;
+
+namespace Gateway.Transport;
+
+/// <summary>
+/// Output: written into a turn buffer and sent once, at the end of the turn. What the kernel does not take stays in that buffer; what is
+/// written while it takes no more goes to a lease behind it. Both go back as soon as they are drained.
+/// </summary>
+public sealed partial class Reactor
+{
+    // What is written to a connection that is gone lands here.
+    private byte[] _discarded = [];
+
+    /// <summary>
+    /// Room for at least <paramref name="sizeHint"/> bytes of output (0: some), valid until the next call of any verb. A stale or closing
+    /// id gets room too, whose bytes go nowhere, as they would in the kernel.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The hint is negative or above <see cref="ReactorGroupOptions.MaxSpanBytes"/>.</exception>
+    public Span<byte> GetSpan(ConnectionId c, int sizeHint)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)sizeHint, (uint)Options.MaxSpanBytes, nameof(sizeHint));
+        ref var slot = ref FindOpen(c);
+        if (IsNone(ref slot)) return Discarded(sizeHint);
+
+        var output = OutputOf(ref slot, c);
+        if (!IsBlocked(ref slot))
+        {
+            if (TryFit(output, sizeHint, out var room)) return room;
+            SendBuffer(ref slot, c.Slot, output);
+            if (slot.State == SlotState.Dead) return Discarded(sizeHint);
+            if (!IsBlocked(ref slot))
+            {
+                _outputs.ReleaseBuffer(output);
+                _ = TryFit(output, sizeHint, out room);
+                return room;
+            }
+        }
+
+        output.WritingBehind = true;
+        return (output.Behind ??= _leases.Rent()).GetSpan(Math.Max(sizeHint, 1));
+    }
+
+    /// <summary>Adds the first <paramref name="bytes"/> of the last span to the connection's output.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">More than the span held.</exception>
+    public void Advance(ConnectionId c, int bytes)
+    {
+        ref var slot = ref FindOpen(c);
+        if (IsNone(ref slot)) return;
+        if (slot.Output == 0) throw new InvalidOperationException("Advance without a span from GetSpan.");
+        var output = _outputs[slot.Output];
+        if (output.WritingBehind)
+        {
+            output.Behind!.Advance(bytes);
+            return;
+        }
+
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)bytes, (uint)(output.Buffer!.Array.Length - output.Written), nameof(bytes));
+        output.Written += bytes;
+    }
+
+    /// <summary>Bytes of output that the kernel has not taken, this turn's included; 0 for a stale id.</summary>
+    public int UnsentBytes(ConnectionId c)
+    {
+        AssertOwner();
+        ref var slot = ref _table.Find(c);
+        return IsNone(ref slot) || slot.Output == 0 ? 0 : (int)Math.Min(_outputs[slot.Output].Unsent, int.MaxValue);
+    }
+
+    private static bool IsBlocked(ref ConnectionSlot slot) => slot.Has(PollFlags.SendBlocked);
+
+    private Output OutputOf(ref ConnectionSlot slot, ConnectionId id)
+    {
+        Output output;
+        if (slot.Output == 0)
+        {
+            if (_dirty.Count >= Options.OutputsPerTurn) FlushDirty();
+            output = _outputs.Take();
+            slot.Output = output.Index;
+        }
+        else
+        {
+            output = _outputs[slot.Output];
+        }
+
+        if (!slot.Has(SlotFlags.Dirty))
+        {
+            slot.Flags |= SlotFlags.Dirty;
+            _dirty.Enqueue(id);
+        }
+
+        return output;
+    }
+
+    private bool TryFit(Output output, int sizeHint, out Span<byte> room)
+    {
+        output.WritingBehind = false;
+        output.Buffer ??= _segments.Lend(Math.Max(sizeHint, Options.OutputBufferBytes));
+        room = output.Buffer.Array.AsSpan(output.Written);
+        return room.Length >= Math.Max(sizeHint, 1);
+    }
+
+    private Span<byte> Discarded(int sizeHint)
+    {
+        if (_discarded.Length < Math.Max(sizeHint, Options.OutputBufferBytes)) _discarded = new byte[Math.Max(sizeHint, Options.OutputBufferBytes)];
+        return _discarded;
+    }
+
+    private void FlushDirty()
+    {
+        while (_dirty.Count != 0)
+        {
+            var id = _dirty.Dequeue();
+            ref var slot = ref _table.Find(id);
+            if (IsNone(ref slot)) continue;
+            slot.Flags &= ~SlotFlags.Dirty;
+            // A Sent completion may have drained it since it was written to.
+            if (slot.Output == 0) continue;
+            if (slot.State is SlotState.Open or SlotState.Closing or SlotState.Moving) Flush(ref slot, id);
+        }
+    }
+
+    private void Flush(ref ConnectionSlot slot, ConnectionId id)
+    {
+        var output = _outputs[slot.Output];
+        if (!IsBlocked(ref slot)) SendBuffer(ref slot, id.Slot, output);
+        if (slot.State == SlotState.Dead) return;
+        if (output.Unsent == 0)
+        {
+            OnAllTaken(ref slot, id.Slot, output);
+            return;
+        }
+
+        slot.Flags |= SlotFlags.Lagging;
+        if (slot.State != SlotState.Open) return;
+        if (output.Unsent > Options.MaxUnsentBytes)
+        {
+            slot.Flags |= SlotFlags.PausedByUnsent;
+            _backend.CancelReceive(id.Slot);
+        }
+
+        if (_budget.IsOverSoft) PauseForBudget(ref slot, id);
+    }
+
+    private void OnAllTaken(ref ConnectionSlot slot, uint index, Output output)
+    {
+        slot.Output = 0;
+        _outputs.Return(output);
+        if (slot.State == SlotState.Closing) FinishClose(ref slot, index);
+    }
+
+    /// <summary>Sends what is in the turn buffer. Afterwards it is empty, or the connection is blocked, or dead.</summary>
+    private void SendBuffer(ref ConnectionSlot slot, uint index, Output output)
+    {
+        if (output.Written == output.Sent) return;
+        var taken = Submit(ref slot, index, output.Buffer!.Array.AsSpan(output.Sent, output.Written - output.Sent));
+        if (taken < 0) return;
+        output.Sent += taken;
+        if (output.Sent != output.Written) return;
+        output.Sent = 0;
+        output.Written = 0;
+    }
+
+    private int Submit(ref ConnectionSlot slot, uint index, ReadOnlySpan<byte> bytes)
+    {
+        var taken = _backend.SubmitSend(index, bytes);
+        if (taken < 0)
+        {
+            Kill(ref slot, index, ReasonOf(-taken), -taken);
+            return -1;
+        }
+
+        _meters.SentBytes += taken;
+        return taken;
+    }
+
+    /// <summary>The backend took more, or could: what is left of the turn buffer goes first, then what stands behind it.</summary>
+    private void OnSent(ref ConnectionSlot slot, ConnectionId id, int result)
+    {
+        if (slot.State is not (SlotState.Open or SlotState.Closing) || slot.Output == 0) return;
+        if (result < 0)
+        {
+            Kill(ref slot, id.Slot, ReasonOf(-result), -result);
+            return;
+        }
+
+        var output = _outputs[slot.Output];
+        // Room in the kernel is a sign of life: a connection that is not read for its unsent output must not look idle.
+        slot.LastReceived = _nowTick;
+        if (!TrySendRest(ref slot, id.Slot, output, result)) return;
+
+        var drained = slot.Has(SlotFlags.Lagging);
+        slot.Flags &= ~SlotFlags.Lagging;
+        OnAllTaken(ref slot, id.Slot, output);
+        if (slot.State != SlotState.Open) return;
+        Unpause(ref slot, id, SlotFlags.PausedByUnsent);
+        if (drained) _handler.OnDrained(id);
+    }
+
+    /// <summary>True when nothing is left. False: blocked again, or dead.</summary>
+    private bool TrySendRest(ref ConnectionSlot slot, uint index, Output output, int taken)
+    {
+        if (output.Written != 0)
+        {
+            output.Sent += taken;
+            taken = 0;
+            SendBuffer(ref slot, index, output);
+            if (slot.State == SlotState.Dead || output.Written != 0) return false;
+        }
+
+        // The rest stands behind; the buffer is not needed until that is gone.
+        _outputs.ReleaseBuffer(output);
+        if (output.Behind is not { } behind) return true;
+        while (true)
+        {
+            var rest = behind.Peek();
+            behind.Consume(in rest, taken);
+            if (behind.Bytes == 0) return true;
+            rest = behind.Peek();
+            var first = rest.FirstSpan;
+            taken = Submit(ref slot, index, first);
+            behind.Consume(in rest, Math.Max(taken, 0));
+            if (taken < first.Length) return false;
+            taken = 0;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+namespace Gateway.Transport;
+
+/// <summary>Sizes, limits and times of a <see cref="ReactorGroup"/>. Everything is per reactor unless its name says node.</summary>
+public sealed record ReactorGroupOptions
+{
+    /// <summary>Reactors, each a thread.</summary>
+    public int Reactors { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>Binds reactor i to core i modulo the cores. A refusal by the kernel is ignored.</summary>
+    public bool PinThreads { get; init; }
+
+    /// <summary>Thread names are this and the reactor's index.</summary>
+    public string ThreadName { get; init; } = "reactor";
+
+    /// <summary>At this many connections accepting stops; clients wait in the listener's backlog until one closes. Moves still arrive.</summary>
+    public int MaxConnections { get; init; } = 262_144;
+
+    /// <summary>At this many connections not yet marked established, moves under way included, accepting stops.</summary>
+    public int MaxHandshakes { get; init; } = 4096;
+
+    /// <summary>Resolution of every timeout, and the longest pause between two turns.</summary>
+    public int TickMs { get; init; } = 50;
+
+    /// <summary>From accept to <see cref="Reactor.MarkEstablished"/>; also for an outbound connect. 0: none.</summary>
+    public int HandshakeTimeoutMs { get; init; } = 10_000;
+
+    /// <summary>How long the front byte of a partial frame is kept. 0: for ever.</summary>
+    public int FrameTimeoutMs { get; init; } = 30_000;
+
+    /// <summary>Without a byte received on an established connection. 0: for ever.</summary>
+    public int IdleTimeoutMs { get; init; } = 600_000;
+
+    /// <summary>How long a closing connection may take to hand over its output and to see the peer's end.</summary>
+    public int LingerTimeoutMs { get; init; } = 2_000;
+
+    /// <summary>Pause of accepting after the kernel ran out of descriptors or memory.</summary>
+    public int AcceptBackoffMs { get; init; } = 200;
+
+    /// <summary>Events taken by one wait.</summary>
+    public int EventsPerWait { get; init; } = 512;
+
+    /// <summary>Connections accepted by one listener in a turn.</summary>
+    public int AcceptsPerTurn { get; init; } = 128;
+
+    /// <summary>The receive buffer, and so the bytes one connection may receive in a turn.</summary>
+    public int ReceiveBytesPerTurn { get; init; } = 64 * 1024;
+
+    /// <summary>Timers fired or looked at in a turn.</summary>
+    public int TimersPerTurn { get; init; } = 4096;
+
+    /// <summary>A connection's turn buffer; larger ones are lent for larger hints.</summary>
+    public int OutputBufferBytes { get; init; } = 4096;
+
+    /// <summary>Connections written to before they are flushed ahead of the turn's end.</summary>
+    public int OutputsPerTurn { get; init; } = 1024;
+
+    /// <summary>The largest hint that <see cref="Reactor.GetSpan"/> takes.</summary>
+    public int MaxSpanBytes { get; init; } = 2 << 20;
+
+    /// <summary>Above this much unsent output a connection is not read until all of it is gone.</summary>
+    public int MaxUnsentBytes { get; init; } = 1 << 20;
+
+    /// <summary>A connection whose handler leaves more than this unconsumed is closed.</summary>
+    public int MaxKeptInputBytes { get; init; } = 1 << 20;
+
+    /// <summary>Buffer memory kept for reuse.</summary>
+    public long RetainedBufferBytes { get; init; } = 16 << 20;
+
+    /// <summary>Pipes kept for reuse.</summary>
+    public int RetainedLeases { get; init; } = 1024;
+
+    /// <summary>Above this much buffer memory a reactor stops reading from connections that add to it.</summary>
+    public long ReactorSoftBufferBytes { get; init; } = 128 << 20;
+
+    /// <summary>Above this much a reactor accepts no connection.</summary>
+    public long ReactorHardBufferBytes { get; init; } = 256 << 20;
+
+    /// <summary>The same for all reactors together.</summary>
+    public long NodeSoftBufferBytes { get; init; } = 512 << 20;
+
+    /// <summary>The same for all reactors together.</summary>
+    public long NodeHardBufferBytes { get; init; } = 1024L << 20;
+
+    /// <summary>Connections resumed each tick although the budget is spent, so that partial frames get finished.</summary>
+    public int BudgetResumesPerTick { get; init; } = 16;
+
+    /// <summary>Requests to one other reactor that may be without a reply.</summary>
+    public int ReplySlots { get; init; } = 1024;
+
+    /// <summary>The largest reply.</summary>
+    public int ReplySlotBytes { get; init; } = 128;
+
+    /// <summary>Requests under way from one reactor to another, in bytes; rounded up to a power of two. A request may take up to half.</summary>
+    public int RequestLaneBytes { get; init; } = 512 * 1024;
+
+    /// <summary>The same for notices.</summary>
+    public int NoticeLaneBytes { get; init; } = 64 * 1024;
+
+    /// <summary>Moves under way from one reactor to another; more wait at their source.</summary>
+    public int MoveLaneSlots { get; init; } = 256;
+
+    /// <summary>Posted work waiting.</summary>
+    public int PostSlots { get; init; } = 1024;
+
+    /// <summary>accept4, replaced by tests that need it to fail.</summary>
+    internal Func<int, int> Accept { get; init; } = Linux.Syscalls.Accept;
+
+    /// <exception cref="ArgumentException">An option is out of its range or contradicts another; the message names it and the range.</exception>
+    public void Validate()
+    {
+        Range(Reactors, 1, 256, nameof(Reactors));
+        Range(MaxConnections, 1, 1 << 24, nameof(MaxConnections));
+        Range(MaxHandshakes, 1, 1 << 24, nameof(MaxHandshakes));
+        Range(TickMs, 1, 1000, nameof(TickMs));
+        Range(HandshakeTimeoutMs, 0, int.MaxValue / 2, nameof(HandshakeTimeoutMs));
+        Range(FrameTimeoutMs, 0, int.MaxValue / 2, nameof(FrameTimeoutMs));
+        Range(IdleTimeoutMs, 0, int.MaxValue / 2, nameof(IdleTimeoutMs));
+        Range(LingerTimeoutMs, 1, 3_600_000, nameof(LingerTimeoutMs));
+        Range(AcceptBackoffMs, 1, 60_000, nameof(AcceptBackoffMs));
+        Range(EventsPerWait, 1, 65_536, nameof(EventsPerWait));
+        Range(AcceptsPerTurn, 1, 65_536, nameof(AcceptsPerTurn));
+        Range(ReceiveBytesPerTurn, 1, 16 << 20, nameof(ReceiveBytesPerTurn));
+        Range(TimersPerTurn, 1, 1 << 20, nameof(TimersPerTurn));
+        Range(OutputBufferBytes, 64, 1 << 20, nameof(OutputBufferBytes));
+        Range(OutputsPerTurn, 1, 1 << 20, nameof(OutputsPerTurn));
+        Range(MaxSpanBytes, OutputBufferBytes, 1 << 26, nameof(MaxSpanBytes));
+        Range(MaxUnsentBytes, 1, 1 << 30, nameof(MaxUnsentBytes));
+        Range(MaxKeptInputBytes, 1, 1 << 30, nameof(MaxKeptInputBytes));
+        Range(RetainedBufferBytes, 0, long.MaxValue, nameof(RetainedBufferBytes));
+        Range(RetainedLeases, 1, 1 << 20, nameof(RetainedLeases));
+        Range(ReactorSoftBufferBytes, 1, long.MaxValue, nameof(ReactorSoftBufferBytes));
+        Range(ReactorHardBufferBytes, ReactorSoftBufferBytes, long.MaxValue, nameof(ReactorHardBufferBytes));
+        Range(NodeSoftBufferBytes, 1, long.MaxValue, nameof(NodeSoftBufferBytes));
+        Range(NodeHardBufferBytes, NodeSoftBufferBytes, long.MaxValue, nameof(NodeHardBufferBytes));
+        Range(BudgetResumesPerTick, 1, 1 << 20, nameof(BudgetResumesPerTick));
+        Range(ReplySlots, 1, 1 << 20, nameof(ReplySlots));
+        Range(ReplySlotBytes, 1, 4096, nameof(ReplySlotBytes));
+        Range(RequestLaneBytes, 4096, 1 << 28, nameof(RequestLaneBytes));
+        Range(NoticeLaneBytes, 4096, 1 << 28, nameof(NoticeLaneBytes));
+        Range(MoveLaneSlots, 1, 1 << 20, nameof(MoveLaneSlots));
+        Range(PostSlots, 1, 1 << 20, nameof(PostSlots));
+        if (string.IsNullOrWhiteSpace(ThreadName)) throw new ArgumentException($"{nameof(ThreadName)} is empty.");
+    }
+
+    private static void Range(long value, long low, long high, string name)
+    {
+        if (value < low || value > high) throw new ArgumentException($"{name} is {value}; it must be from {low} to {high}.");
+    }
+}
