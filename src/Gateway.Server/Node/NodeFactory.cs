@@ -5,6 +5,5 @@ namespace Gateway.Server.Node;
 /// <summary>Builds the node from the parts that the options ask for.</summary>
 public static class NodeFactory
 {
-    public static INode Create(GatewayOptions options, NodeKeys keys, ILoggerFactory logs) =>
-        throw new NotSupportedException("This build has no node: reactors, homes and log are joined elsewhere.");
+    public static INode Create(GatewayOptions options, NodeKeys keys, ILoggerFactory logs) => new GatewayNode(options, keys, logs, TimeProvider.System);
 }

@@ -1,0 +1,150 @@
+using System.Text;
+using Gateway.Protocol;
+
+namespace Gateway.Simulation;
+
+/// <summary>A message that a device has not heard the last of.</summary>
+public sealed record OutboxEntry(Address To, string Body, SendKind Kind)
+{
+    /// <summary>Written on the present connection and not answered since.</summary>
+    public bool IsOut { get; internal set; }
+}
+
+/// <summary>
+/// A device that speaks the protocol in bytes: its outbox and send window, its position in its mailbox, and everything it was ever sent.
+/// It checks what the node says against the promises as it reads, and never sends anything a device may not, except through <see cref="Write"/>.
+/// What it has received is durable with it at once; what it has acknowledged is <see cref="Position"/>, which it resumes from.
+/// </summary>
+public sealed partial class DeviceModel
+{
+    private static readonly byte[] Nonce = [.. Enumerable.Range(1, Wire.NonceBytes).Select(i => (byte)i)];
+
+    private readonly HomeNet _net;
+    private readonly byte[] _key = new byte[DeviceKey.KeyBytes];
+    private readonly byte[] _nodeNonce = new byte[Wire.NonceBytes];
+    private readonly byte[] _frame = new byte[DeliverFrame.FrameBytes(Wire.MaxBodyBytesCeiling)];
+    private readonly SortedDictionary<ulong, OutboxEntry> _outbox = [];
+
+    internal DeviceModel(HomeNet net, Address address)
+    {
+        _net = net;
+        Address = address;
+    }
+
+    public Address Address { get; }
+
+    public uint KeyEpoch { get; set; }
+
+    /// <summary>0 until the node has given one, and again when the device has lost its state.</summary>
+    public uint Incarnation { get; private set; }
+
+    /// <summary>The highest sequence acknowledged, ever.</summary>
+    public ulong Position { get; set; }
+
+    /// <summary>The highest sequence received, ever.</summary>
+    public ulong HighestSeen { get; private set; }
+
+    /// <summary>The number of the next new message.</summary>
+    public ulong NextNumber { get; set; } = 1;
+
+    public uint CreditMessages { get; set; } = 256;
+    public uint CreditBytes { get; set; } = 1024 * 1024;
+
+    /// <summary>Acknowledges whatever it has read, at the end of every <see cref="Receive"/>.</summary>
+    public bool Acknowledges { get; set; } = true;
+
+    /// <summary>False: it leaves what it is sent on the wire.</summary>
+    public bool Reads { get; set; } = true;
+
+    /// <summary>Sends again, at the next login, what was not answered.</summary>
+    public bool ResendsAtLogin { get; set; } = true;
+
+    public SimulatedConnection? Connection { get; private set; }
+
+    public bool IsConnected => Connection is { IsClosed: false };
+
+    public bool IsWelcome { get; private set; }
+
+    /// <summary>What was sent and neither accepted nor finally refused, by number.</summary>
+    public IReadOnlyDictionary<ulong, OutboxEntry> Outbox => _outbox;
+
+    /// <summary>The lowest number it still waits for.</summary>
+    public ulong LowestOpen => _outbox.Count != 0 ? _outbox.Keys.First() : NextNumber;
+
+    /// <summary>How many more messages fit its window.</summary>
+    public int WindowRoom => (int)(LowestOpen + Wire.WindowSize - NextNumber);
+
+    /// <summary>Opens a connection at a reactor and says hello. The rest of the handshake goes on in <see cref="Receive"/>.</summary>
+    public void Connect(int reactor = 0)
+    {
+        Connection = _net.Accept(reactor);
+        IsWelcome = false;
+        foreach (var entry in _outbox.Values) entry.IsOut = false;
+        Write(_frame.AsSpan(0, HelloFrame.Write(_frame, Nonce)));
+    }
+
+    /// <summary>Connects and waits until nothing more happens.</summary>
+    public void Login(int reactor = 0)
+    {
+        Connect(reactor);
+        _net.Settle();
+    }
+
+    public void HangUp() => Connection?.HangUp();
+
+    /// <summary>Loses what it needs to be recognised: its incarnation and its outbox. Its position too with <paramref name="position"/>.</summary>
+    public void Forget(bool position = false)
+    {
+        Incarnation = 0;
+        NextNumber = 1;
+        _outbox.Clear();
+        if (position) Position = 0;
+    }
+
+    /// <summary>Sends a new message, or puts it into the outbox for the next login; returns its number.</summary>
+    public ulong Send(Address to, string body, SendKind kind = SendKind.Message)
+    {
+        var number = NextNumber++;
+        _outbox.Add(number, new OutboxEntry(to, body, kind));
+        if (IsConnected && IsWelcome) Transmit(number);
+        return number;
+    }
+
+    /// <summary>Sends a number of the outbox, for the first time or again.</summary>
+    public void Transmit(ulong number)
+    {
+        var entry = _outbox[number];
+        entry.IsOut = true;
+        var body = Encoding.Latin1.GetBytes(entry.Body);
+        Write(_frame.AsSpan(0, SendFrame.Write(_frame, entry.To, number, LowestOpen, 0, entry.Kind, body)));
+    }
+
+    /// <summary>Gives up waiting for a number: the next send moves the window past it if it is the lowest.</summary>
+    public void Abandon(ulong number) => _outbox.Remove(number);
+
+    /// <summary>Acknowledges everything up to a sequence, or everything seen.</summary>
+    public void Acknowledge(ulong? sequence = null)
+    {
+        Position = Math.Max(Position, sequence ?? HighestSeen);
+        if (Position != 0) Write(_frame.AsSpan(0, AcknowledgeFrame.Write(_frame, sequence ?? Position)));
+    }
+
+    public void Reject(ulong sequence, ushort reason) => Write(_frame.AsSpan(0, RejectFrame.Write(_frame, sequence, reason)));
+
+    public void GiveCredit(uint messages, uint bytes)
+    {
+        CreditMessages = messages;
+        CreditBytes = bytes;
+        Write(_frame.AsSpan(0, CreditFrame.Write(_frame, messages, bytes)));
+    }
+
+    public void Ping(ulong token) => Write(_frame.AsSpan(0, PingFrame.Write(_frame, token)));
+
+    public void SendEphemeral(Address to, EphemeralKind kind, string data) =>
+        Write(_frame.AsSpan(0, EphemeralFrame.Write(_frame, to, kind, Encoding.Latin1.GetBytes(data))));
+
+    /// <summary>Writes bytes as they are.</summary>
+    public void Write(ReadOnlySpan<byte> bytes) => Connection?.Write(bytes);
+
+    public override string ToString() => Address.ToString();
+}

@@ -1,0 +1,25 @@
+namespace Gateway.Simulation;
+
+/// <summary>Time that moves only when told to. Monotonic milliseconds, and the wall clock that runs beside it.</summary>
+public sealed class SimulatedClock
+{
+    /// <summary>2026-01-01, so that seconds, incarnations and sequences look like real ones.</summary>
+    private const ulong StartMicros = 1_767_225_600_000_000;
+
+    public long NowMs { get; private set; } = 1_000;
+
+    /// <summary>Microseconds since 1970.</summary>
+    public ulong UnixMicros { get; private set; } = StartMicros;
+
+    public uint UnixSeconds => (uint)(UnixMicros / 1_000_000);
+
+    public void Advance(long milliseconds)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(milliseconds);
+        NowMs += milliseconds;
+        UnixMicros += (ulong)milliseconds * 1000;
+    }
+
+    /// <summary>Sets the wall clock alone, back included: sequences must not follow it down.</summary>
+    public void StepWall(long milliseconds) => UnixMicros = (ulong)((long)UnixMicros + milliseconds * 1000);
+}

@@ -1,0 +1,68 @@
+namespace Gateway.Simulation;
+
+/// <summary>
+/// A socket seen from both ends. The device writes into <see cref="Input"/>; what the node writes is unsent until a flush, and then on the
+/// wire, of which the kernel holds <see cref="KernelRoomBytes"/> that the device has not read.
+/// </summary>
+public sealed class SimulatedConnection
+{
+    internal SimulatedConnection(ulong id, SimulatedReactor reactor)
+    {
+        Id = id;
+        Reactor = reactor;
+    }
+
+    public ulong Id { get; }
+
+    /// <summary>What the kernel takes before the device reads. Small for a slow reader.</summary>
+    public int KernelRoomBytes { get; set; } = int.MaxValue;
+
+    /// <summary>Bytes the device has been sent and not read.</summary>
+    public ReadOnlySpan<byte> Wire => Outgoing.Bytes;
+
+    public int UnsentBytes => Unsent.Length;
+
+    /// <summary>The node takes no frames from it for now.</summary>
+    public bool IsPaused { get; internal set; }
+
+    /// <summary>Nothing more comes from the node once <see cref="Wire"/> is read.</summary>
+    public bool IsClosed { get; internal set; }
+
+    /// <summary>The reactor it is at; changes when it moves to its device's home.</summary>
+    public SimulatedReactor Reactor { get; internal set; }
+
+    internal ByteQueue Input { get; } = new();
+    internal ByteQueue Unsent { get; } = new();
+    internal ByteQueue Outgoing { get; } = new();
+
+    internal bool IsClosing { get; set; }
+    internal bool Lags { get; set; }
+    internal bool HasDrained { get; set; }
+
+    /// <summary>Input that was looked at and is no whole frame.</summary>
+    internal int PartialBytes { get; set; }
+    internal long TimerDueMs { get; set; }
+    internal uint Handshake { get; set; }
+    internal bool IsLoggedIn { get; set; }
+    internal uint Session { get; set; }
+
+    /// <summary>The device writes.</summary>
+    public void Write(ReadOnlySpan<byte> bytes)
+    {
+        if (!IsClosed) Input.Append(bytes);
+        Reactor.Touch(this);
+    }
+
+    /// <summary>The device has read that much of the wire; the kernel has room again.</summary>
+    public void Read(int bytes)
+    {
+        Outgoing.Consume(bytes);
+        Reactor.Touch(this);
+    }
+
+    /// <summary>The device hangs up: what it wrote and the node has not read is lost with it.</summary>
+    public void HangUp()
+    {
+        if (!IsClosed) Reactor.OnHungUp(this);
+    }
+}

@@ -1,0 +1,285 @@
+using Gateway.Messaging;
+using Gateway.Protocol;
+
+namespace Gateway.Simulation;
+
+/// <summary>
+/// One reactor with its doorman and its home: what the node's host does between them, without a kernel. Owned by its <see cref="HomeNet"/>.
+/// Invariants: the home is told the time before every event; a frame that was parked is presented again, unchanged, after the resume.
+/// </summary>
+public sealed class SimulatedReactor : IConnections, IHomeEvents
+{
+    private readonly HomeNet _net;
+    private readonly Doorman _doorman;
+    private readonly Dictionary<ulong, SimulatedConnection> _connections = [];
+    private readonly SortedSet<ulong> _touched = [];
+    private byte[] _span = new byte[4096];
+    private ulong _spanOf;
+
+    internal SimulatedReactor(HomeNet net, int index, IHomeLog log, IHomeLinks links)
+    {
+        _net = net;
+        Index = index;
+        _doorman = new Doorman(this, net, net.FillNonce, net.Options.MaxHandshakes);
+        Home = new Home(index, net.Options.Homes, net.Options.Home, log, this, links, this);
+    }
+
+    public int Index { get; }
+
+    public Home Home { get; }
+
+    public IReadOnlyCollection<SimulatedConnection> Connections => _connections.Values;
+
+    /// <summary>Handshakes under way.</summary>
+    public int Handshakes => _doorman.Count;
+
+    /// <summary>Connections with something to do: bytes to read, output to flush, a timer due.</summary>
+    internal bool HasWork => _connections.Values.Any(c => c.HasDrained || HasInput(c) || (c.Unsent.Length != 0 && Room(c) > 0));
+
+    internal void Touch(SimulatedConnection connection) => _touched.Add(connection.Id);
+
+    internal SimulatedConnection Accept(ulong id)
+    {
+        var connection = new SimulatedConnection(id, this);
+        _connections.Add(id, connection);
+        Touch(connection);
+        connection.Handshake = _doorman.Begin();
+        if (connection.Handshake == 0)
+        {
+            this.WriteError(id, ErrorCode.Overloaded);
+            Close(id);
+        }
+
+        return connection;
+    }
+
+    /// <summary>One turn: the connections' events, then the home's own, then the flush.</summary>
+    internal void Turn()
+    {
+        Enter();
+        foreach (var connection in _connections.Values.Where(c => c.TimerDueMs != 0 && c.TimerDueMs <= _net.Clock.NowMs).ToList())
+        {
+            connection.TimerDueMs = 0;
+            Home.OnTimer(connection.Id, connection.Session);
+        }
+
+        foreach (var id in _touched.ToList())
+        {
+            if (_connections.TryGetValue(id, out var connection)) OnReady(connection);
+        }
+
+        Home.OnTurn();
+        foreach (var id in _touched.ToList())
+        {
+            _touched.Remove(id);
+            if (!_connections.TryGetValue(id, out var connection)) continue;
+            Flush(connection);
+            if (connection.HasDrained || HasInput(connection)) Touch(connection);
+        }
+    }
+
+    /// <summary>The host's timeout path: tells the connection why and closes it.</summary>
+    internal void TimeOut(SimulatedConnection connection, ErrorCode code)
+    {
+        Enter();
+        if (connection.IsLoggedIn)
+        {
+            Home.OnTimeout(connection.Id, connection.Session, code);
+            return;
+        }
+
+        this.WriteError(connection.Id, code);
+        Close(connection.Id);
+    }
+
+    internal void OnHungUp(SimulatedConnection connection)
+    {
+        Enter();
+        Forget(connection);
+    }
+
+    internal void OnRequest(int from, ReadOnlySpan<byte> message)
+    {
+        Enter();
+        Home.OnRequest(from, message);
+    }
+
+    internal void OnReply(int from, ReadOnlySpan<byte> message)
+    {
+        Enter();
+        Home.OnReply(from, message);
+    }
+
+    internal void OnNotice(ReadOnlySpan<byte> message)
+    {
+        Enter();
+        Home.OnNotice(message);
+    }
+
+    internal void OnRequestCredit(int to)
+    {
+        Enter();
+        Home.OnRequestCredit(to);
+    }
+
+    internal void Enter() => Home.SetTime(_net.Clock.NowMs, _net.Clock.UnixMicros);
+
+    Span<byte> IConnections.GetSpan(ulong connection, int sizeBytes)
+    {
+        if (_span.Length < sizeBytes) _span = new byte[sizeBytes * 2];
+        _spanOf = connection;
+        return _span;
+    }
+
+    void IConnections.Advance(ulong connection, int bytes)
+    {
+        if (_spanOf != connection) throw new InvalidOperationException($"Output for connection {connection} was written into the span of {_spanOf}.");
+        if (!_connections.TryGetValue(connection, out var c) || c.IsClosing) return;
+        c.Unsent.Append(_span.AsSpan(0, bytes));
+        Touch(c);
+    }
+
+    int IConnections.UnsentBytes(ulong connection) => _connections.TryGetValue(connection, out var c) ? c.Unsent.Length : 0;
+
+    void IConnections.Pause(ulong connection)
+    {
+        if (_connections.TryGetValue(connection, out var c)) c.IsPaused = true;
+    }
+
+    void IConnections.Resume(ulong connection)
+    {
+        if (!_connections.TryGetValue(connection, out var c)) return;
+        c.IsPaused = false;
+        Touch(c);
+    }
+
+    void IConnections.Close(ulong connection) => Close(connection);
+
+    void IConnections.SetTimer(ulong connection, long dueMs)
+    {
+        if (_connections.TryGetValue(connection, out var c)) c.TimerDueMs = dueMs;
+    }
+
+    void IHomeEvents.OnOffline(ulong mailbox) => _net.Offline.Add(new Address(mailbox));
+
+    void IHomeEvents.OnLogLost(LogOutcome outcome) => _net.LogLost.Add((Index, outcome));
+
+    private void Close(ulong id)
+    {
+        if (!_connections.TryGetValue(id, out var connection)) return;
+        connection.IsClosing = true;
+        Touch(connection);
+    }
+
+    private void OnReady(SimulatedConnection connection)
+    {
+        if (connection.HasDrained)
+        {
+            connection.HasDrained = false;
+            if (connection.IsLoggedIn) Home.OnDrained(connection.Id, connection.Session);
+        }
+
+        Receive(connection);
+    }
+
+    private bool MayRead(SimulatedConnection connection) =>
+        !connection.IsPaused && !connection.IsClosing && connection.Unsent.Length <= _net.Options.Home.MaxUnsentBytes;
+
+    private bool HasInput(SimulatedConnection connection) => connection.Input.Length != connection.PartialBytes && MayRead(connection);
+
+    private void Receive(SimulatedConnection connection)
+    {
+        while (MayRead(connection) && connection.Input.Length != 0)
+        {
+            var bytes = connection.Input.Bytes;
+            var phase = connection.IsLoggedIn ? ConnectionPhase.Established : ConnectionPhase.AwaitHello;
+            var status = FrameReader.TryRead(
+                ref bytes, ConnectionRules.MaxClientPayloadBytes(phase, _net.Options.Home.MaxBodyBytes), out var type, out var payload);
+            if (status == FrameStatus.Partial)
+            {
+                connection.PartialBytes = connection.Input.Length;
+                return;
+            }
+
+            connection.PartialBytes = 0;
+            if (status == FrameStatus.TooLarge)
+            {
+                if (connection.IsLoggedIn) Home.OnProtocolError(connection.Id, connection.Session, ErrorCode.FrameTooLarge, type);
+                else Refuse(connection, ErrorCode.FrameTooLarge, type);
+                return;
+            }
+
+            var consumed = connection.Input.Length - bytes.Length;
+            if (connection.IsLoggedIn)
+            {
+                if (Home.OnFrame(connection.Id, connection.Session, type, payload) != FrameResult.Consumed) return;
+                connection.Input.Consume(consumed);
+                continue;
+            }
+
+            var result = _doorman.OnFrame(connection.Id, connection.Handshake, type, payload, out var login);
+            connection.Input.Consume(consumed);
+            if (result == DoormanResult.Continue) continue;
+            if (result == DoormanResult.Close) Close(connection.Id);
+            else MoveHome(connection, in login);
+            return;
+        }
+    }
+
+    private void Refuse(SimulatedConnection connection, ErrorCode error, FrameType type)
+    {
+        this.WriteError(connection.Id, error, (uint)type);
+        Close(connection.Id);
+    }
+
+    /// <summary>Takes a proven device's connection to its home, with its unread bytes and its unsent output.</summary>
+    private void MoveHome(SimulatedConnection connection, in Login login)
+    {
+        _doorman.End(connection.Handshake);
+        connection.Handshake = 0;
+        _connections.Remove(connection.Id);
+        var home = _net.ReactorOf(new Address(login.Address));
+        home._connections.Add(connection.Id, connection);
+        connection.Reactor = home;
+        connection.IsLoggedIn = true;
+        home.Enter();
+        home.Touch(connection);
+        connection.Session = home.Home.OnLogin(connection.Id, in login);
+        if (connection.Session != 0) home.Receive(connection);
+    }
+
+    private static int Room(SimulatedConnection connection) => connection.KernelRoomBytes - connection.Outgoing.Length;
+
+    private void Flush(SimulatedConnection connection)
+    {
+        var taken = Math.Min(connection.Unsent.Length, Math.Max(0, Room(connection)));
+        connection.Outgoing.Append(connection.Unsent.Bytes[..taken]);
+        connection.Unsent.Consume(taken);
+        _net.BytesFlushed += taken;
+        if (connection.Unsent.Length != 0)
+        {
+            connection.Lags = true;
+        }
+        else if (connection.IsClosing)
+        {
+            Forget(connection);
+        }
+        else if (connection.Lags)
+        {
+            // Told in the next turn, as a reactor hears of it from its poller.
+            connection.Lags = false;
+            connection.HasDrained = true;
+        }
+    }
+
+    private void Forget(SimulatedConnection connection)
+    {
+        connection.IsClosed = true;
+        connection.Input.Clear();
+        connection.Unsent.Clear();
+        _connections.Remove(connection.Id);
+        if (connection.Handshake != 0) _doorman.End(connection.Handshake);
+        connection.Handshake = 0;
+        if (connection.Session != 0) Home.OnClosed(connection.Id, connection.Session);
+    }
+}
