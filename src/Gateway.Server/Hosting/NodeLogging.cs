@@ -50,9 +50,7 @@ internal static class NodeLogging
         });
     });
 
-    /// <summary>The web server's own talk names paths of requests: an operator sees it at debug and below alone, and at warning.</summary>
+    /// <summary>The web server's own lines hold the paths of requests, and those hold addresses: it may warn, whatever the level.</summary>
     private static LogLevel Least(string? category, LogLevel level) =>
-        category is not null && category.StartsWith("Microsoft.", StringComparison.Ordinal) && level > LogLevel.Debug && level < LogLevel.Warning
-            ? LogLevel.Warning
-            : level;
+        level < LogLevel.Warning && category is not null && category.StartsWith("Microsoft.", StringComparison.Ordinal) ? LogLevel.Warning : level;
 }
