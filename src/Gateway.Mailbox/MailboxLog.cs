@@ -30,6 +30,7 @@ public sealed class MailboxLog : IDisposable
     private readonly LogDevice _device;
     private readonly CommitPump _pump;
     private readonly SegmentKeeper _keeper;
+    private readonly ProgressWatch _watch;
     private readonly long _begin;
     private readonly long _openedAt;
     private bool _disposed;
@@ -83,7 +84,8 @@ public sealed class MailboxLog : IDisposable
 
             _pump = new CommitPump(new PumpParts(
                 _log, _device, _segments, superblock, _watermark, _admission, _reserved, pumpWake, keeperWake, HighestFloor, current.Identity, options, time));
-            _keeper = new SegmentKeeper(_log, _segments, _admission, _watermark, keeperWake, options, time);
+            _keeper = new SegmentKeeper(_log, _segments, _admission, _watermark, keeperWake);
+            _watch = new ProgressWatch(_log, _watermark, Own(new WakeSignal()), options.CommitStallLimit, time);
             for (var i = 0; i < options.ReaderThreads; i++)
             {
                 var mine = _partitions.Select((p, index) => (index, p.Pages)).Where(p => p.index % options.ReaderThreads == i);
@@ -92,6 +94,7 @@ public sealed class MailboxLog : IDisposable
 
             _pump.Start();
             _keeper.Start();
+            _watch.Start();
             foreach (var reader in _readers) reader.Start();
         }
         catch
@@ -215,6 +218,7 @@ public sealed class MailboxLog : IDisposable
         var stopped = _pump is null || _pump.Stop();
         stopped &= _keeper is null || _keeper.Stop();
         foreach (var reader in _readers) stopped &= reader.Stop();
+        _watch?.Stop();
 
         // An owner that comes late gets Failed, not freed memory.
         _watermark?.Close();
