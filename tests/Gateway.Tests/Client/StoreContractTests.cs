@@ -121,7 +121,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         var fresh = (await _store.AddAsync([Draft("fresh")]))[0];
         Assert.Equal(old.Number, fresh.Number);
 
-        var changed = await _store.RecordReceiptAsync(Receipt(100, 5, ReceiptKind.Delivered, 1));
+        var changed = await _store.RecordReceiptAsync(Receipt(100, 5, ReceiptKind.Delivered, 0, 1));
         Assert.Equal(old.Id, Assert.Single(changed).Id);
         Assert.Equal(MessageState.Delivered, (await _store.FindAsync(old.Id))!.State);
         Assert.Equal(MessageState.Open, (await _store.FindAsync(fresh.Id))!.State);
