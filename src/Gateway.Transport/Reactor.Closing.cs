@@ -11,8 +11,6 @@ namespace Gateway.Transport;
 /// </summary>
 public sealed partial class Reactor
 {
-    private const int ECANCELED = 125;
-
     private readonly Queue<Death> _dead = new();
 
     /// <summary>
@@ -23,7 +21,7 @@ public sealed partial class Reactor
     {
         ref var slot = ref FindLiving(c);
         if (IsNone(ref slot)) return;
-        if (slot.State == SlotState.Connecting) Kill(ref slot, c.Slot, CloseReason.Aborted, ECANCELED);
+        if (slot.State == SlotState.Connecting) Kill(ref slot, c.Slot, CloseReason.Aborted, Errno.ECANCELED);
         else if (slot.State == SlotState.Open) BeginClose(ref slot, c.Slot);
     }
 
@@ -32,7 +30,7 @@ public sealed partial class Reactor
     {
         ref var slot = ref FindLiving(c);
         if (IsNone(ref slot)) return;
-        Kill(ref slot, c.Slot, CloseReason.Aborted, slot.State == SlotState.Connecting ? ECANCELED : 0, reset: true);
+        Kill(ref slot, c.Slot, CloseReason.Aborted, slot.State == SlotState.Connecting ? Errno.ECANCELED : 0, reset: true);
     }
 
     private void BeginClose(ref ConnectionSlot slot, uint index)

@@ -191,7 +191,7 @@ public class CloseTests
 
     [Theory]
     [InlineData(1)]
-    [InlineData(2)]
+    [InlineData(8)]
     public async Task Five_thousand_connections_that_come_and_go_leave_nothing(int reactors)
     {
         using var group = new TestGroup<EchoHandler>(Options with { Reactors = reactors }, r => new EchoHandler(r));

@@ -11,7 +11,7 @@ public class EchoTests
 
     [Theory]
     [InlineData(1)]
-    [InlineData(3)]
+    [InlineData(8)]
     public void A_frame_split_at_every_byte_is_echoed_whole(int reactors)
     {
         using var group = new TestGroup<FramedEchoHandler>(Options(reactors), r => new FramedEchoHandler(r));
@@ -50,7 +50,7 @@ public class EchoTests
 
     [Theory]
     [InlineData(1)]
-    [InlineData(4)]
+    [InlineData(8)]
     public async Task Random_chunks_on_many_connections_come_back_unchanged(int reactors)
     {
         using var group = new TestGroup<EchoHandler>(Options(reactors), r => new EchoHandler(r));

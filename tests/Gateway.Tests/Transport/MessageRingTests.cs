@@ -75,6 +75,15 @@ public class MessageRingTests
     }
 
     [Fact]
+    public void A_ring_takes_no_memory_before_its_first_message()
+    {
+        // More than there is address space: only a ring that does not ask can be made.
+        using var ring = new MessageRing(1L << 60);
+        Assert.False(ring.HasMessages);
+        Assert.Throws<InsufficientMemoryException>(() => ring.TryWrite([1], default));
+    }
+
+    [Fact]
     public void A_question_for_room_is_answered_once()
     {
         using var ring = new MessageRing(4096);

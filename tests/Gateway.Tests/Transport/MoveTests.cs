@@ -13,6 +13,7 @@ public class MoveTests
     [InlineData(1, 256)]
     [InlineData(2, 256)]
     [InlineData(4, 1)]
+    [InlineData(8, 256)]
     public async Task Connections_that_wander_under_traffic_lose_and_repeat_nothing(int reactors, int laneSlots)
     {
         var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, MoveLaneSlots = laneSlots, ReceiveBytesPerTurn = 4096 };

@@ -33,7 +33,7 @@ public class OptionsTests
     }
 
     [Fact]
-    public void A_group_of_eight_reserves_but_does_not_take_memory_for_its_lanes()
+    public void A_group_of_eight_keeps_little_managed_memory_for_its_lanes()
     {
         var before = GC.GetAllocatedBytesForCurrentThread();
         using var group = new ReactorGroup(new ReactorGroupOptions { Reactors = 8 }, r => new TestHandler(r), _ => { }, TimeProvider.System);
