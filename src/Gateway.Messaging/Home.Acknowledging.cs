@@ -34,18 +34,29 @@ public sealed partial class Home
         return ErrorCode.None;
     }
 
-    /// <summary>Rule 11: one entry that the device can never process goes without holding up the rest.</summary>
-    private ErrorCode OnReject(uint index, ref Session s, ReadOnlySpan<byte> payload)
+    /// <summary>
+    /// Rule 11: one entry that the device can never process goes without holding up the rest. False without an error: no credit to the
+    /// sender's home, who must be told; the frame must be handed over again.
+    /// </summary>
+    private bool OnReject(uint index, ref Session s, ReadOnlySpan<byte> payload, out ErrorCode error)
     {
-        if (!RejectFrame.TryParse(payload, out var frame, out var error)) return error;
-        if (_owed.IsFull) return ErrorCode.Overloaded;
-        if (!TryUnlinkDelivered(ref s, frame.Sequence, out var entry)) return ErrorCode.RejectUnknown;
-        s.ProgressAtMs = _nowMs;
-        Counters.Rejected++;
+        if (!RejectFrame.TryParse(payload, out var frame, out error)) return false;
+        if (!TryFindDelivered(ref s, frame.Sequence, out var before, out var found))
+        {
+            error = ErrorCode.RejectUnknown;
+            return false;
+        }
 
         var owed = Owe(index, ref s, frame.Sequence);
+        if (owed == 0)
+        {
+            error = ErrorCode.Overloaded;
+            return false;
+        }
+
         _owed[owed].IsRejection = true;
         _owed[owed].Reason = frame.Reason;
+        ref var entry = ref _delivered[found];
         if (entry.Sender == 0)
         {
             _owed[owed].Done = true;
@@ -57,14 +68,18 @@ public sealed partial class Home
             BinaryPrimitives.WriteUInt64LittleEndian(body[SendFrame.ReadBodyFixedBytes..], entry.Number);
             if (!AskForReceipt(index, ref s, owed, entry.Sender, ReceiptKind.Rejected, frame.Reason, body))
             {
-                // Without the means to tell the sender it stays in the mailbox, and the device will see and reject it again.
                 RemoveNewestOwed(ref s, owed);
                 _owed.Return(owed);
+                _waitingForCredit[HomeOf(entry.Sender)].Enqueue(new SessionRef(index, s.Epoch));
+                return false;
             }
         }
 
+        UnlinkDelivered(ref s, before, found);
+        s.ProgressAtMs = _nowMs;
+        Counters.Rejected++;
         ListForAcknowledging(index, ref s);
-        return ErrorCode.None;
+        return true;
     }
 
     private void ListForAcknowledging(uint index, ref Session s)
@@ -273,25 +288,27 @@ public sealed partial class Home
         s.OwedTail = before;
     }
 
-    private bool TryUnlinkDelivered(ref Session s, ulong sequence, out DeliveredEntry entry)
+    /// <summary>Finds an entry that was delivered and not processed, and the one before it in the list (0: it is the first).</summary>
+    private bool TryFindDelivered(ref Session s, ulong sequence, out uint before, out uint found)
     {
-        var before = 0u;
-        for (var i = s.DeliveredHead; i != 0; before = i, i = _delivered[i].Next)
+        before = 0;
+        for (found = s.DeliveredHead; found != 0; before = found, found = _delivered[found].Next)
         {
-            entry = _delivered[i];
-            if (entry.Sequence != sequence) continue;
-            if (sequence <= s.Processed) break;
-            if (before == 0) s.DeliveredHead = entry.Next;
-            else _delivered[before].Next = entry.Next;
-            if (s.DeliveredTail == i) s.DeliveredTail = before;
-            s.UnackedMessages--;
-            s.UnackedBytes -= (uint)entry.BodyBytes;
-            _delivered.Return(i);
-            return true;
+            if (_delivered[found].Sequence == sequence) return sequence > s.Processed;
         }
 
-        entry = default;
         return false;
+    }
+
+    private void UnlinkDelivered(ref Session s, uint before, uint found)
+    {
+        ref var entry = ref _delivered[found];
+        if (before == 0) s.DeliveredHead = entry.Next;
+        else _delivered[before].Next = entry.Next;
+        if (s.DeliveredTail == found) s.DeliveredTail = before;
+        s.UnackedMessages--;
+        s.UnackedBytes -= (uint)entry.BodyBytes;
+        _delivered.Return(found);
     }
 
     private static void WriteReceiptBody(Span<byte> body, uint incarnation)

@@ -112,17 +112,14 @@ public sealed partial class Home
             switch (type)
             {
                 case FrameType.Send:
-                    if (OnSend(session, ref s, payload, out error)) break;
-                    if (error != ErrorCode.None) break;
-                    Counters.Parked++;
-                    _connections.Pause(connection);
-                    return FrameResult.Parked;
+                    if (OnSend(session, ref s, payload, out error) || error != ErrorCode.None) break;
+                    return Park(connection);
                 case FrameType.Acknowledge:
                     error = OnAcknowledge(session, ref s, payload);
                     break;
                 case FrameType.Reject:
-                    error = OnReject(session, ref s, payload);
-                    break;
+                    if (OnReject(session, ref s, payload, out error) || error != ErrorCode.None) break;
+                    return Park(connection);
                 case FrameType.Ephemeral:
                     error = OnEphemeral(ref s, payload);
                     break;
@@ -144,6 +141,14 @@ public sealed partial class Home
         if (error == ErrorCode.None) return FrameResult.Consumed;
         OnProtocolError(connection, session, error, type);
         return FrameResult.Closed;
+    }
+
+    /// <summary>Rule 8: no room at another home for what the frame asks; the connection is not read until there is.</summary>
+    private FrameResult Park(ulong connection)
+    {
+        Counters.Parked++;
+        _connections.Pause(connection);
+        return FrameResult.Parked;
     }
 
     /// <summary>The connection sent what cannot be read, or what its session may not: says why and closes it.</summary>
