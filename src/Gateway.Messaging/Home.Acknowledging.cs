@@ -21,6 +21,9 @@ public sealed partial class Home
     /// <summary>Sessions whose acknowledgements found no room; tried again after <see cref="RetryIntervalMs"/>.</summary>
     private readonly Queue<uint> _blockedAcks = new();
 
+    /// <summary>Sessions whose receipts found no credit to a home, one queue a home; tried again when there is some, before any sender.</summary>
+    private readonly Queue<uint>[] _acksWithoutCredit;
+
     private ErrorCode OnAcknowledge(uint index, ref Session s, ReadOnlySpan<byte> payload)
     {
         if (!AcknowledgeFrame.TryParse(payload, out var frame, out var error)) return error;
@@ -91,22 +94,24 @@ public sealed partial class Home
 
     private void WorkOffAcknowledgements()
     {
-        for (var n = _ackList.Count; n > 0; n--)
-        {
-            var index = _ackList.Dequeue();
-            ref var s = ref _sessions[index];
-            s.Clear(SessionFlags.AckListed);
-            var asked = AskForReceipts(index, ref s);
-            if (!RemoveSettled(ref s) || !asked)
-            {
-                s.Set(SessionFlags.AckListed);
-                _blockedAcks.Enqueue(index);
-                continue;
-            }
+        for (var n = _ackList.Count; n > 0; n--) WorkOffAcknowledgements(_ackList.Dequeue());
+    }
 
-            Pump(index, ref s); // acknowledging gave credit back
+    private void WorkOffAcknowledgements(uint index)
+    {
+        ref var s = ref _sessions[index];
+        s.Clear(SessionFlags.AckListed);
+        var asked = AskForReceipts(index, ref s, out var withoutCredit);
+        var removed = RemoveSettled(ref s);
+        if (removed) Pump(index, ref s); // acknowledging gave credit back
+        if (asked && removed)
+        {
             ReleaseIfFinished(index, ref s);
+            return;
         }
+
+        s.Set(SessionFlags.AckListed);
+        (withoutCredit < 0 ? _blockedAcks : _acksWithoutCredit[withoutCredit]).Enqueue(index);
     }
 
     private void RetryBlockedAcknowledgements()
@@ -114,9 +119,27 @@ public sealed partial class Home
         while (_blockedAcks.TryDequeue(out var index)) _ackList.Enqueue(index);
     }
 
-    /// <summary>Asks for the receipts of everything processed, one request a sender. False: something is left.</summary>
-    private bool AskForReceipts(uint index, ref Session s)
+    /// <summary>Spends the credit to a home on the receipts that waited for it. False: there is none left for others.</summary>
+    private bool SpendCreditOnReceipts(int home)
     {
+        var waiting = _acksWithoutCredit[home];
+        for (var n = waiting.Count; n > 0; n--)
+        {
+            var before = waiting.Count;
+            WorkOffAcknowledgements(waiting.Dequeue());
+            if (waiting.Count == before) return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// Asks for the receipts of everything processed, one request a sender. False: something is left, for want of credit to the home
+    /// <paramref name="withoutCredit"/>, or of room here (-1).
+    /// </summary>
+    private bool AskForReceipts(uint index, ref Session s, out int withoutCredit)
+    {
+        withoutCredit = -1;
         Span<byte> body = stackalloc byte[SendFrame.ReadBodyFixedBytes + 8 * Wire.MaxReceiptNumbers];
         while (s.DeliveredHead != 0 && _delivered[s.DeliveredHead].Sequence <= s.Processed)
         {
@@ -135,6 +158,7 @@ public sealed partial class Home
                 {
                     RemoveNewestOwed(ref s, owed);
                     _owed.Return(owed);
+                    withoutCredit = HomeOf(first.Sender);
                     return false;
                 }
 
@@ -181,6 +205,7 @@ public sealed partial class Home
         }
     }
 
+    /// <summary>False: no credit to the sender's home.</summary>
     private bool AskForReceipt(uint index, ref Session s, uint owed, ulong sender, ReceiptKind kind, ushort reason, ReadOnlySpan<byte> body)
     {
         var request = new ReceiptRequest
@@ -192,15 +217,11 @@ public sealed partial class Home
             Mailbox = sender,
             Peer = s.Key,
         };
-        Counters.ReceiptsAsked++;
         var home = HomeOf(sender);
-        if (home == _index)
-        {
-            AppendReceipt(in request, _index, body);
-            return true;
-        }
-
-        return _links.TryRequest(home, HomeMessage.Bytes(in request), body);
+        if (home == _index) AppendReceipt(in request, _index, body);
+        else if (!_links.TryRequest(home, HomeMessage.Bytes(in request), body)) return false;
+        Counters.ReceiptsAsked++;
+        return true;
     }
 
     /// <summary>A receipt that some session of this home owes is durable; the end of the turn removes what it stood for.</summary>

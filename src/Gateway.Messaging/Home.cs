@@ -61,10 +61,12 @@ public sealed partial class Home
         _refusals = new RecentRefusals[homes];
         _repliesSeen = new uint[homes];
         _waitingForCredit = new Queue<SessionRef>[homes];
+        _acksWithoutCredit = new Queue<uint>[homes];
         for (var i = 0; i < homes; i++)
         {
             _refusals[i] = new RecentRefusals();
             _waitingForCredit[i] = new Queue<SessionRef>();
+            _acksWithoutCredit[i] = new Queue<uint>();
         }
     }
 
@@ -218,16 +220,19 @@ public sealed partial class Home
         ForwardEphemeral(notice.To, notice.From, (EphemeralKind)notice.EphemeralKind, data);
     }
 
-    /// <summary>Requests to that home may succeed again: whoever waited goes on.</summary>
+    /// <summary>
+    /// Requests to that home may succeed again: whoever waited goes on. Receipts first: they empty mailboxes, what waits behind them fills them,
+    /// and a flood of senders would take every slot.
+    /// </summary>
     public void OnRequestCredit(int toHome)
     {
+        if (!SpendCreditOnReceipts(toHome)) return;
         var waiting = _waitingForCredit[toHome];
         for (var n = waiting.Count; n > 0; n--)
         {
             var reference = waiting.Dequeue();
             ref var s = ref _sessions[reference.Index];
             if (s.Epoch != reference.Epoch || s.Connection == 0) continue;
-            ListForAcknowledging(reference.Index, ref s);
             _connections.Resume(s.Connection);
         }
     }

@@ -164,6 +164,8 @@ public class Rule08_Inbox : HomeTests
             [(ReceiptKind.Rejected, (ushort)5, 1UL), (ReceiptKind.Delivered, (ushort)0, 2UL)],
             anna.Receipts.Select(r => (r.Kind, r.Reason, Assert.Single(r.Numbers))));
         Assert.Equal(new LedgerTotals(3, 2, 0, 1, 0, 0, 0), net.Store.Messages);
+        ben.Acknowledge();
+        net.Settle();
         AssertIdle(net);
     }
 }
