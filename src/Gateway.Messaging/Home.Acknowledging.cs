@@ -79,6 +79,7 @@ public sealed partial class Home
         }
 
         UnlinkDelivered(ref s, before, found);
+        s.Set(SessionFlags.OwesRejection);
         s.ProgressAtMs = _nowMs;
         Counters.Rejected++;
         ListForAcknowledging(index, ref s);
@@ -254,7 +255,12 @@ public sealed partial class Home
             {
                 var index = s.OwedHead;
                 s.OwedHead = _owed[index].Next;
-                if (s.OwedHead == 0) s.OwedTail = 0;
+                if (s.OwedHead == 0)
+                {
+                    s.OwedTail = 0;
+                    s.Clear(SessionFlags.OwesRejection);
+                }
+
                 _owed.Return(index);
             }
             while (record.Type == LogRecordType.AckUpTo && s.OwedHead != 0 && _owed[s.OwedHead] is { Done: true, IsRejection: false });
@@ -293,6 +299,18 @@ public sealed partial class Home
         if (owed == 0) return false;
         _owed[owed].Done = true;
         return true;
+    }
+
+    /// <summary>The device has rejected this entry, and its removal waits for the receipt.</summary>
+    private bool OwesRejectionOf(in Session s, ulong sequence)
+    {
+        if (!s.Has(SessionFlags.OwesRejection)) return false;
+        for (var i = s.OwedHead; i != 0; i = _owed[i].Next)
+        {
+            if (_owed[i].IsRejection && _owed[i].UpTo == sequence) return true;
+        }
+
+        return false;
     }
 
     private void RemoveNewestOwed(ref Session s, uint owed)
