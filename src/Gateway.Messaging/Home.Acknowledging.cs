@@ -21,6 +21,9 @@ public sealed partial class Home
     /// <summary>Sessions whose acknowledgements found no room; tried again after <see cref="RetryIntervalMs"/>.</summary>
     private readonly Queue<uint> _blockedAcks = new();
 
+    /// <summary>Sessions whose receipts found no credit to a home, one queue a home; tried again when there is some, before any sender.</summary>
+    private readonly Queue<uint>[] _acksWithoutCredit;
+
     private ErrorCode OnAcknowledge(uint index, ref Session s, ReadOnlySpan<byte> payload)
     {
         if (!AcknowledgeFrame.TryParse(payload, out var frame, out var error)) return error;
@@ -34,18 +37,29 @@ public sealed partial class Home
         return ErrorCode.None;
     }
 
-    /// <summary>Rule 11: one entry that the device can never process goes without holding up the rest.</summary>
-    private ErrorCode OnReject(uint index, ref Session s, ReadOnlySpan<byte> payload)
+    /// <summary>
+    /// Rule 11: one entry that the device can never process goes without holding up the rest. False without an error: no credit to the
+    /// sender's home, who must be told; the frame must be handed over again.
+    /// </summary>
+    private bool OnReject(uint index, ref Session s, ReadOnlySpan<byte> payload, out ErrorCode error)
     {
-        if (!RejectFrame.TryParse(payload, out var frame, out var error)) return error;
-        if (_owed.IsFull) return ErrorCode.Overloaded;
-        if (!TryUnlinkDelivered(ref s, frame.Sequence, out var entry)) return ErrorCode.RejectUnknown;
-        s.ProgressAtMs = _nowMs;
-        Counters.Rejected++;
+        if (!RejectFrame.TryParse(payload, out var frame, out error)) return false;
+        if (!TryFindDelivered(ref s, frame.Sequence, out var before, out var found))
+        {
+            error = ErrorCode.RejectUnknown;
+            return false;
+        }
 
         var owed = Owe(index, ref s, frame.Sequence);
+        if (owed == 0)
+        {
+            error = ErrorCode.Overloaded;
+            return false;
+        }
+
         _owed[owed].IsRejection = true;
         _owed[owed].Reason = frame.Reason;
+        ref var entry = ref _delivered[found];
         if (entry.Sender == 0)
         {
             _owed[owed].Done = true;
@@ -57,14 +71,19 @@ public sealed partial class Home
             BinaryPrimitives.WriteUInt64LittleEndian(body[SendFrame.ReadBodyFixedBytes..], entry.Number);
             if (!AskForReceipt(index, ref s, owed, entry.Sender, ReceiptKind.Rejected, frame.Reason, body))
             {
-                // Without the means to tell the sender it stays in the mailbox, and the device will see and reject it again.
                 RemoveNewestOwed(ref s, owed);
                 _owed.Return(owed);
+                _waitingForCredit[HomeOf(entry.Sender)].Enqueue(new SessionRef(index, s.Epoch));
+                return false;
             }
         }
 
+        UnlinkDelivered(ref s, before, found);
+        s.Set(SessionFlags.OwesRejection);
+        s.ProgressAtMs = _nowMs;
+        Counters.Rejected++;
         ListForAcknowledging(index, ref s);
-        return ErrorCode.None;
+        return true;
     }
 
     private void ListForAcknowledging(uint index, ref Session s)
@@ -76,22 +95,24 @@ public sealed partial class Home
 
     private void WorkOffAcknowledgements()
     {
-        for (var n = _ackList.Count; n > 0; n--)
-        {
-            var index = _ackList.Dequeue();
-            ref var s = ref _sessions[index];
-            s.Clear(SessionFlags.AckListed);
-            var asked = AskForReceipts(index, ref s);
-            if (!RemoveSettled(ref s) || !asked)
-            {
-                s.Set(SessionFlags.AckListed);
-                _blockedAcks.Enqueue(index);
-                continue;
-            }
+        for (var n = _ackList.Count; n > 0; n--) WorkOffAcknowledgements(_ackList.Dequeue());
+    }
 
-            Pump(index, ref s); // acknowledging gave credit back
+    private void WorkOffAcknowledgements(uint index)
+    {
+        ref var s = ref _sessions[index];
+        s.Clear(SessionFlags.AckListed);
+        var asked = AskForReceipts(index, ref s, out var withoutCredit);
+        var removed = RemoveSettled(ref s);
+        if (removed) Pump(index, ref s); // acknowledging gave credit back
+        if (asked && removed)
+        {
             ReleaseIfFinished(index, ref s);
+            return;
         }
+
+        s.Set(SessionFlags.AckListed);
+        (withoutCredit < 0 ? _blockedAcks : _acksWithoutCredit[withoutCredit]).Enqueue(index);
     }
 
     private void RetryBlockedAcknowledgements()
@@ -99,9 +120,27 @@ public sealed partial class Home
         while (_blockedAcks.TryDequeue(out var index)) _ackList.Enqueue(index);
     }
 
-    /// <summary>Asks for the receipts of everything processed, one request a sender. False: something is left.</summary>
-    private bool AskForReceipts(uint index, ref Session s)
+    /// <summary>Spends the credit to a home on the receipts that waited for it. False: there is none left for others.</summary>
+    private bool SpendCreditOnReceipts(int home)
     {
+        var waiting = _acksWithoutCredit[home];
+        for (var n = waiting.Count; n > 0; n--)
+        {
+            var before = waiting.Count;
+            WorkOffAcknowledgements(waiting.Dequeue());
+            if (waiting.Count == before) return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// Asks for the receipts of everything processed, one request a sender. False: something is left, for want of credit to the home
+    /// <paramref name="withoutCredit"/>, or of room here (-1).
+    /// </summary>
+    private bool AskForReceipts(uint index, ref Session s, out int withoutCredit)
+    {
+        withoutCredit = -1;
         Span<byte> body = stackalloc byte[SendFrame.ReadBodyFixedBytes + 8 * Wire.MaxReceiptNumbers];
         while (s.DeliveredHead != 0 && _delivered[s.DeliveredHead].Sequence <= s.Processed)
         {
@@ -120,6 +159,7 @@ public sealed partial class Home
                 {
                     RemoveNewestOwed(ref s, owed);
                     _owed.Return(owed);
+                    withoutCredit = HomeOf(first.Sender);
                     return false;
                 }
 
@@ -166,6 +206,7 @@ public sealed partial class Home
         }
     }
 
+    /// <summary>False: no credit to the sender's home.</summary>
     private bool AskForReceipt(uint index, ref Session s, uint owed, ulong sender, ReceiptKind kind, ushort reason, ReadOnlySpan<byte> body)
     {
         var request = new ReceiptRequest
@@ -177,15 +218,11 @@ public sealed partial class Home
             Mailbox = sender,
             Peer = s.Key,
         };
-        Counters.ReceiptsAsked++;
         var home = HomeOf(sender);
-        if (home == _index)
-        {
-            AppendReceipt(in request, _index, body);
-            return true;
-        }
-
-        return _links.TryRequest(home, HomeMessage.Bytes(in request), body);
+        if (home == _index) AppendReceipt(in request, _index, body);
+        else if (!_links.TryRequest(home, HomeMessage.Bytes(in request), body)) return false;
+        Counters.ReceiptsAsked++;
+        return true;
     }
 
     /// <summary>A receipt that some session of this home owes is durable; the end of the turn removes what it stood for.</summary>
@@ -218,7 +255,12 @@ public sealed partial class Home
             {
                 var index = s.OwedHead;
                 s.OwedHead = _owed[index].Next;
-                if (s.OwedHead == 0) s.OwedTail = 0;
+                if (s.OwedHead == 0)
+                {
+                    s.OwedTail = 0;
+                    s.Clear(SessionFlags.OwesRejection);
+                }
+
                 _owed.Return(index);
             }
             while (record.Type == LogRecordType.AckUpTo && s.OwedHead != 0 && _owed[s.OwedHead] is { Done: true, IsRejection: false });
@@ -259,6 +301,18 @@ public sealed partial class Home
         return true;
     }
 
+    /// <summary>The device has rejected this entry, and its removal waits for the receipt.</summary>
+    private bool OwesRejectionOf(in Session s, ulong sequence)
+    {
+        if (!s.Has(SessionFlags.OwesRejection)) return false;
+        for (var i = s.OwedHead; i != 0; i = _owed[i].Next)
+        {
+            if (_owed[i].IsRejection && _owed[i].UpTo == sequence) return true;
+        }
+
+        return false;
+    }
+
     private void RemoveNewestOwed(ref Session s, uint owed)
     {
         if (s.OwedHead == owed)
@@ -273,25 +327,27 @@ public sealed partial class Home
         s.OwedTail = before;
     }
 
-    private bool TryUnlinkDelivered(ref Session s, ulong sequence, out DeliveredEntry entry)
+    /// <summary>Finds an entry that was delivered and not processed, and the one before it in the list (0: it is the first).</summary>
+    private bool TryFindDelivered(ref Session s, ulong sequence, out uint before, out uint found)
     {
-        var before = 0u;
-        for (var i = s.DeliveredHead; i != 0; before = i, i = _delivered[i].Next)
+        before = 0;
+        for (found = s.DeliveredHead; found != 0; before = found, found = _delivered[found].Next)
         {
-            entry = _delivered[i];
-            if (entry.Sequence != sequence) continue;
-            if (sequence <= s.Processed) break;
-            if (before == 0) s.DeliveredHead = entry.Next;
-            else _delivered[before].Next = entry.Next;
-            if (s.DeliveredTail == i) s.DeliveredTail = before;
-            s.UnackedMessages--;
-            s.UnackedBytes -= (uint)entry.BodyBytes;
-            _delivered.Return(i);
-            return true;
+            if (_delivered[found].Sequence == sequence) return sequence > s.Processed;
         }
 
-        entry = default;
         return false;
+    }
+
+    private void UnlinkDelivered(ref Session s, uint before, uint found)
+    {
+        ref var entry = ref _delivered[found];
+        if (before == 0) s.DeliveredHead = entry.Next;
+        else _delivered[before].Next = entry.Next;
+        if (s.DeliveredTail == found) s.DeliveredTail = before;
+        s.UnackedMessages--;
+        s.UnackedBytes -= (uint)entry.BodyBytes;
+        _delivered.Return(found);
     }
 
     private static void WriteReceiptBody(Span<byte> body, uint incarnation)

@@ -141,9 +141,9 @@ public sealed partial class Home
         {
             entries++;
             if (record.Sequence <= s.Delivered) continue;
-            if (record.Sequence <= s.OwedThrough)
+            if (record.Sequence <= s.OwedThrough || OwesRejectionOf(in s, record.Sequence))
             {
-                s.Delivered = record.Sequence; // acknowledged before; it leaves when its receipt is durable
+                s.Delivered = record.Sequence; // the device is done with it; it leaves when its receipt is durable
                 continue;
             }
 

@@ -37,7 +37,7 @@ public sealed partial class Home
         s.Connection = connection;
         s.Epoch = ++_epoch;
         s.Window = window;
-        s.Flags = (s.Flags & SessionFlags.AckListed) | SessionFlags.Behind;
+        s.Flags = (s.Flags & SessionFlags.OfTheMailbox) | SessionFlags.Behind;
         s.Redeliveries = 0;
         s.CreditMessages = Math.Min(login.CreditMessages, _options.MaxCreditMessages);
         s.CreditBytes = Math.Min(login.CreditBytes, _options.MaxCreditBytes);
@@ -230,7 +230,7 @@ public sealed partial class Home
     {
         s.Connection = 0;
         s.Epoch = ++_epoch;
-        s.Flags &= SessionFlags.AckListed;
+        s.Flags &= SessionFlags.OfTheMailbox;
         Online--;
         while (s.DeliveredHead != 0) _delivered.Return(TakeDelivered(ref s));
         if (keep) return;

@@ -22,6 +22,10 @@ internal enum SessionFlags : ushort
     DiscardPage = 128,
     /// <summary>Absent, and the offline event of this absence was raised.</summary>
     OfflineRaised = 256,
+    /// <summary>The receipts owed may hold a rejection, whose entry is passed over when it is read again.</summary>
+    OwesRejection = 512,
+    /// <summary>What outlives a connection: it speaks of the mailbox.</summary>
+    OfTheMailbox = AckListed | OwesRejection,
 }
 
 /// <summary>
