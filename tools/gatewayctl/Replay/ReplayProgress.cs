@@ -4,10 +4,11 @@ using Spectre.Console;
 
 namespace Gateway.Ctl.Replay;
 
-/// <summary>Shows how far a replay is: a bar on a terminal, otherwise a line whenever another hundredth is done, on the error stream.</summary>
+/// <summary>Shows how far a replay is: a bar on a terminal, otherwise a line a second while something happens, on the error stream.</summary>
 internal static class ReplayProgress
 {
     private static readonly TimeSpan Refresh = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
     public static async Task ShowAsync(Task work, ReplayTracker tracker, long lines, CtlEnvironment environment, bool quiet)
     {
@@ -39,15 +40,18 @@ internal static class ReplayProgress
 
     private static async Task LinesAsync(Task work, ReplayTracker tracker, long lines, CtlEnvironment environment, bool quiet)
     {
-        long shown = -1;
+        var shown = new ReplayCounts(-1, 0, 0, 0, 0);
+        var shownAt = environment.Time.GetTimestamp();
         bool ended;
         do
         {
             ended = await EndsAsync(work, environment.Time);
             var counts = tracker.Counts;
+            var due = ended || environment.Time.GetElapsedTime(shownAt) >= Every;
+            if (quiet || counts == shown || !due) continue;
+            shown = counts;
+            shownAt = environment.Time.GetTimestamp();
             var done = 100 * (counts.Delivered + counts.Failed) / Math.Max(lines, 1);
-            if (quiet || (done == shown && !ended)) continue;
-            shown = done;
             await environment.Errors.WriteLineAsync(string.Create(
                 CultureInfo.InvariantCulture, $"{done,3} %: of {lines} lines {counts.Sent} sent, {counts.Accepted} accepted, {counts.Delivered} delivered"));
         }

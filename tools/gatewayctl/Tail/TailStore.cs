@@ -42,16 +42,17 @@ internal sealed class TailStore(IMessageStore inner, DeviceState state, string p
         return snapshot;
     }
 
-    public override Task RecordMessageAsync(ReceivedMessage message, MessageState state) =>
-        QueueAsync(new Entry(message.Sequence, message.Body, async () =>
+    // Awaited, not handed through: the client tells a receipt's record by its task's type.
+    public override async Task RecordMessageAsync(ReceivedMessage message, MessageState state) =>
+        await QueueAsync(new Entry(message.Sequence, message.Body, async () =>
         {
             await Inner.RecordMessageAsync(message, state);
-            return null;
+            return [];
         }));
 
     /// <summary>Queued with the messages, so that the position does not pass one that is not in the file.</summary>
-    public override async Task<IReadOnlyList<SettledMessage>> RecordReceiptAsync(ReceivedReceipt receipt) =>
-        (await QueueAsync(new Entry(0, default, async () => await Inner.RecordReceiptAsync(receipt))))!;
+    public override Task<IReadOnlyList<SettledMessage>> RecordReceiptAsync(ReceivedReceipt receipt) =>
+        QueueAsync(new Entry(0, default, () => Inner.RecordReceiptAsync(receipt)));
 
     public override async ValueTask DisposeAsync()
     {
@@ -62,7 +63,7 @@ internal sealed class TailStore(IMessageStore inner, DeviceState state, string p
         await base.DisposeAsync();
     }
 
-    private async Task<IReadOnlyList<SettledMessage>?> QueueAsync(Entry entry)
+    private async Task<IReadOnlyList<SettledMessage>> QueueAsync(Entry entry)
     {
         // The channel seats those who wait for room in the order of the calls.
         await _queue.Writer.WriteAsync(entry);
@@ -114,8 +115,8 @@ internal sealed class TailStore(IMessageStore inner, DeviceState state, string p
     /// <param name="Sequence">0: a receipt, which the file does not show.</param>
     /// <param name="Body">The message's.</param>
     /// <param name="Record">Hands it on; called in order.</param>
-    private sealed record Entry(ulong Sequence, ReadOnlyMemory<byte> Body, Func<Task<IReadOnlyList<SettledMessage>?>> Record)
+    private sealed record Entry(ulong Sequence, ReadOnlyMemory<byte> Body, Func<Task<IReadOnlyList<SettledMessage>>> Record)
     {
-        public TaskCompletionSource<IReadOnlyList<SettledMessage>?> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public TaskCompletionSource<IReadOnlyList<SettledMessage>> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }
