@@ -1,7 +1,10 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
 using Gateway.Ctl.Devices;
+using Gateway.Ctl.Messaging;
 using Gateway.Ctl.Operator;
+using Gateway.Ctl.Replay;
+using Gateway.Ctl.Tail;
 
 namespace Gateway.Ctl;
 
@@ -56,6 +59,9 @@ internal static class CtlProgram
         {
             common.Output, common.Node, common.Secret,
             DeviceCommands.Create(common, environment),
+            SendCommand.Create(common, environment),
+            TailCommand.Create(common, environment),
+            ReplayCommand.Create(common, environment),
         };
         foreach (var command in OperatorCommands.Create(common, environment)) root.Add(command);
         return root;

@@ -33,9 +33,14 @@ internal sealed class Output(OutputFormat format, TextWriter output, TextWriter 
             return;
         }
 
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) });
+        var terminal = ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected;
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(output),
+            Ansi = terminal ? AnsiSupport.Detect : AnsiSupport.No,
+        });
         // Into a file or a pipe a table is as wide as it is: eighty columns would break addresses.
-        if (!ReferenceEquals(output, Console.Out) || Console.IsOutputRedirected) console.Profile.Width = 400;
+        if (!terminal) console.Profile.Width = 400;
         console.Write(table);
     }
 
