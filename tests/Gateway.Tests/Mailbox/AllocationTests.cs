@@ -3,11 +3,15 @@ using Xunit;
 
 namespace Gateway.Tests.Mailbox;
 
-/// <summary>What a message and a commit cost the garbage collector. Each thread's own count, so other tests do not disturb it.</summary>
+/// <summary>
+/// What a message and a commit cost the garbage collector, by each thread's own count. A collection that other tests cause closes every
+/// thread's allocation window and counts what was left of it, up to 8 KiB; so a round is repeated, and the least of several counts.
+/// </summary>
 public class AllocationTests
 {
     private const int Warm = 40_000;
-    private const int Measured = 60_000;
+    private const int Measured = 20_000;
+    private const int Rounds = 5;
 
     [Fact]
     public void A_warm_append_allocates_at_most_a_quarter_of_a_byte()
@@ -16,9 +20,15 @@ public class AllocationTests
         using var log = Open(folder);
         var partition = log.Partition(0);
         Append(log, partition, Warm);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        Append(log, partition, Measured);
-        var each = (GC.GetAllocatedBytesForCurrentThread() - before) / (double)Measured;
+        var least = long.MaxValue;
+        for (var round = 0; round < Rounds; round++)
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            Append(log, partition, Measured);
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+
+        var each = least / (double)Measured;
         Assert.True(each <= 0.25, $"{each:F3} bytes an append");
     }
 
@@ -32,11 +42,16 @@ public class AllocationTests
         var last = Append(log, partition, 5000);
         MailboxHarness.WaitFor(() => log.CommittedThrough >= last);
         Read(partition, pages: 50);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        var messages = Read(partition, pages: 200);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-        Assert.True(messages > 1000);
-        Assert.Equal(onReader[60], onReader[^1]);
+        var (onOwner, onReaders) = (long.MaxValue, long.MaxValue);
+        for (var round = 0; round < Rounds; round++)
+        {
+            var (before, first) = (GC.GetAllocatedBytesForCurrentThread(), onReader.Count);
+            Assert.True(Read(partition, pages: 100) > 500);
+            onOwner = Math.Min(onOwner, GC.GetAllocatedBytesForCurrentThread() - before);
+            onReaders = Math.Min(onReaders, onReader[^1] - onReader[first]);
+        }
+
+        Assert.Equal((0, 0), (onOwner, onReaders));
     }
 
     [Fact]

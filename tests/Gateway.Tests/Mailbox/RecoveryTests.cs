@@ -214,7 +214,7 @@ public class RecoveryTests
         // The disk lost the sectors at the end of the first page, and kept the pages that follow it. However many batches the pump made of
         // this, let it have been one: no mark names anything in it.
         var bytes = File.ReadAllBytes(image.Segments[0]);
-        foreach (var (start, length) in RecordsOf(bytes, live.LastPosition))
+        foreach (var (start, length) in RecordsOf(bytes, 64 * 1024))
         {
             var record = bytes.AsSpan((int)(Header + start + 4), length);
             if (RecordLayout.TypeOf(record) == RecordType.Mark && start >= durable) RecordLayout.WriteMark(record, MailboxHarness.Identity, durable);
