@@ -130,7 +130,7 @@ public sealed class MailboxLog : IDisposable
         ReservedThrough = _reserved.Through,
     };
 
-    internal SegmentStore Segments => _segments;
+    internal FasterLog Faster => _log;
 
     /// <summary>Opens or makes the log in a folder; returns when all that was recovered is durable.</summary>
     /// <exception cref="LogCorruptException">What is there contradicts itself; nothing was changed.</exception>

@@ -32,6 +32,13 @@ internal static class FasterInternals
         lock (requests) requests.Clear();
     }
 
+    /// <summary>How many commits FASTER still has on its books; for tests.</summary>
+    public static int CommitsInTheBooks(FasterLog log)
+    {
+        var requests = OngoingCommitRequests(log);
+        lock (requests) return requests.Count;
+    }
+
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "ongoingCommitRequests")]
     private static extern ref Queue<(long Address, FasterLogRecoveryInfo Info)> OngoingCommitRequests(FasterLog log);
 }

@@ -22,7 +22,7 @@ public class FailStopTests
         };
         log.Send(5, "waits for the disk");
         log.P.EndBatch();
-        syncing.Wait();
+        MailboxHarness.WaitFor(() => syncing.IsSet);
         Assert.True(files.UnsyncedWrites(".segment") > 0);
         Assert.True(log.Log.CommittedThrough < log.LastPosition);
         Assert.Empty(log.Read(5));
@@ -93,7 +93,7 @@ public class FailStopTests
         };
         log.Send(5, "hangs");
         log.P.EndBatch();
-        syncing.Wait();
+        MailboxHarness.WaitFor(() => syncing.IsSet);
 
         // 30 s without progress, by the watch's own looks at the clock; every thread that touches a file may hang.
         MailboxHarness.WaitFor(() =>

@@ -43,7 +43,7 @@ public class SequenceTests
         Assert.InRange(low, time.Microseconds, reserved);
 
         // Past the middle a renewal is under way; its sync hangs, and the clock runs out of what is reserved.
-        syncing.Wait();
+        MailboxHarness.WaitFor(() => syncing.IsSet);
         time.Advance(TimeSpan.FromSeconds(3));
         Assert.Equal(0ul, log.P.NextSequence());
         Assert.Equal(low, log.P.Floor);
