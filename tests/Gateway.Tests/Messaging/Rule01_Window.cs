@@ -163,12 +163,16 @@ public class Rule01_Window : HomeTests
         anna.Write(Frame(ben.Address, 6, SendKind.Read, new byte[8 + 8 * 65]));
         anna.Write(Frame(ben.Address, 7, SendKind.Read, [0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]));
         anna.Write(Frame(ben.Address, 8, SendKind.Message, body.AsSpan(1)));
+        // A receipt of number 0 is none that a client could read: let through, it would come to the recipient for ever.
+        anna.Write(Frame(ben.Address, 9, SendKind.Read, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+        anna.Write(Frame(ben.Address, 10, SendKind.Read, [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]));
         net.Settle();
 
         Assert.Equal(
             [
                 (1, RefusalReason.UnsupportedRecipient), (2, RefusalReason.BodyTooLarge), (3, RefusalReason.UnsupportedKind), (4, RefusalReason.UnsupportedKind),
                 (5, RefusalReason.UnsupportedKind), (6, RefusalReason.UnsupportedKind), (7, RefusalReason.UnsupportedKind),
+                (9, RefusalReason.UnsupportedKind), (10, RefusalReason.UnsupportedKind),
             ],
             anna.Refused.Select(r => ((int)r.Number, r.Reason)));
         Assert.All(anna.Refused, r => Assert.Equal(0u, r.RetryAfterMs));
