@@ -347,6 +347,7 @@ public sealed partial class Home
         if (s.DeliveredTail == found) s.DeliveredTail = before;
         s.UnackedMessages--;
         s.UnackedBytes -= (uint)entry.BodyBytes;
+        s.Clear(SessionFlags.CreditSpent);
         _delivered.Return(found);
     }
 

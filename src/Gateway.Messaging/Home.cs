@@ -167,6 +167,7 @@ public sealed partial class Home
     /// </summary>
     public void OnTurn()
     {
+        ResumeStopped();
         ReleaseCommitted();
         TakePages();
         if (_nowMs - _retriedAtMs >= RetryIntervalMs)
@@ -174,6 +175,7 @@ public sealed partial class Home
             _retriedAtMs = _nowMs;
             RetryWaitingReceipts();
             RetryBlockedAcknowledgements();
+            RetryStopped();
         }
 
         WorkOffAcknowledgements();

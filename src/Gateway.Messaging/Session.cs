@@ -24,6 +24,10 @@ internal enum SessionFlags : ushort
     OfflineRaised = 256,
     /// <summary>The receipts owed may hold a rejection, whose entry is passed over when it is read again.</summary>
     OwesRejection = 512,
+    /// <summary>The entry after the cursor does not fit the credit: reading it again before some came back is for nothing.</summary>
+    CreditSpent = 1024,
+    /// <summary>In a queue of stopped cursors.</summary>
+    Stopped = 2048,
     /// <summary>What outlives a connection: it speaks of the mailbox.</summary>
     OfTheMailbox = AckListed | OwesRejection,
 }
