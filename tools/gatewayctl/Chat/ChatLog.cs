@@ -35,7 +35,7 @@ internal sealed class ChatLog
         }
 
         var connection = _conversation.Connection;
-        if (Interlocked.Exchange(ref _connection, connection) != connection) _output.Note(connection);
+        if (Interlocked.Exchange(ref _connection, connection) != connection && connection != Conversation.Ended) _output.Note(connection);
     }
 
     private void Show(ChatLine line, string what)

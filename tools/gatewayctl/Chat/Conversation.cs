@@ -21,6 +21,9 @@ internal sealed class Conversation(Address peer, TimeProvider time) : IOutboxObs
     /// <summary>A typing note holds this long when no other follows; the other side repeats it sooner.</summary>
     private static readonly TimeSpan TypingHolds = TimeSpan.FromSeconds(6);
 
+    /// <summary>What <see cref="Connection"/> says when there will be no other.</summary>
+    public const string Ended = "ended";
+
     /// <summary>Lines kept for the screen; the history has all.</summary>
     private const int MaxLines = 1000;
 
@@ -94,7 +97,7 @@ internal sealed class Conversation(Address peer, TimeProvider time) : IOutboxObs
             {
                 ClientState.Connected => "connected",
                 ClientState.Waiting => $"reconnecting: {(change.Detail.Length > 0 ? change.Detail : change.Reason.ToString())}",
-                ClientState.Stopped => "ended",
+                ClientState.Stopped => Ended,
                 // Between two attempts the reason of the last one stays.
                 _ => _connection.StartsWith("reconnecting", StringComparison.Ordinal) ? _connection : "connecting",
             };
