@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using Gateway.Ctl.Chat;
 using Gateway.Ctl.Devices;
 using Gateway.Ctl.Messaging;
 using Gateway.Ctl.Operator;
@@ -59,6 +60,7 @@ internal static class CtlProgram
         {
             common.Output, common.Node, common.Secret,
             DeviceCommands.Create(common, environment),
+            ChatCommand.Create(common, environment),
             SendCommand.Create(common, environment),
             TailCommand.Create(common, environment),
             ReplayCommand.Create(common, environment),

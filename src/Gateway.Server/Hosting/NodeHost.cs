@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Gateway.Server.Operator;
+using Gateway.Server.Options;
 using Microsoft.Extensions.Logging;
 
 namespace Gateway.Server.Hosting;
@@ -52,6 +53,7 @@ internal sealed class NodeHost
         try
         {
             foreach (var note in notes) log.LogInformation("{Note}", note);
+            EndpointProbe.RequireFree(OptionTable.NativeListen.Name, _options.NativeListen);
             var keys = SecretFile.OpenOrCreate(_options.Data);
             var node = _createNode(_options, keys, logs);
             try
