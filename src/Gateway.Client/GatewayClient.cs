@@ -283,7 +283,7 @@ public sealed class GatewayClient : IAsyncDisposable
         Finish(last);
     }
 
-    /// <summary>What escapes here is the store's failure, or ours: either ends the client.</summary>
+    /// <summary>What escapes here is the store's failure or a defect of ours: either ends the client.</summary>
     private async Task<ClientStateChange?> GuardAsync(Func<Task<ClientStateChange?>> run)
     {
         try
@@ -292,14 +292,16 @@ public sealed class GatewayClient : IAsyncDisposable
         }
         catch (Exception e)
         {
-            OnStoreFailed(e);
+            Fail(e, e is MessageStoreException or ObjectDisposedException ? DisconnectReason.StoreFailed : DisconnectReason.Defect);
             return null;
         }
     }
 
-    private void OnStoreFailed(Exception error)
+    private void OnStoreFailed(Exception error) => Fail(error, DisconnectReason.StoreFailed);
+
+    private void Fail(Exception error, DisconnectReason reason)
     {
-        lock (_gate) _failure ??= new ClientStateChange(ClientState.Stopped, DisconnectReason.StoreFailed, Detail: error.Message, Error: error);
+        lock (_gate) _failure ??= new ClientStateChange(ClientState.Stopped, reason, Detail: error.Message, Error: error);
         _stopRequested.TrySetResult();
     }
 

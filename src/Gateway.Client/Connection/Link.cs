@@ -97,7 +97,8 @@ internal sealed class Link : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Input.CompleteAsync();
-        await Output.CompleteAsync();
+        // Completed in good order it would write what is left, to a peer that may be gone or not reading.
+        await Output.CompleteAsync(new ObjectDisposedException(nameof(Link)));
         await _stream.DisposeAsync();
     }
 

@@ -21,7 +21,7 @@ internal sealed class ReconnectBackoff(GatewayClientOptions options, Jitter jitt
     {
         var ceiling = Math.Min(options.ReconnectMax.TotalMilliseconds, options.ReconnectMin.TotalMilliseconds * Math.Pow(2, _attempts));
         _attempts = Math.Min(_attempts + 1, MaxDoublings);
-        return TimeSpan.FromMilliseconds(jitter.Between(0, ceiling));
+        return WholeMs(jitter.Between(0, ceiling));
     }
 
     /// <summary>The node's hint and up to a quarter more; a node that goes on sending the device away gets the growing pause where that is longer.</summary>
@@ -29,7 +29,7 @@ internal sealed class ReconnectBackoff(GatewayClientOptions options, Jitter jitt
     {
         var again = _attempts != 0;
         var pause = Next();
-        var hinted = hint * jitter.Between(1, 1.25);
+        var hinted = WholeMs(hint.TotalMilliseconds * jitter.Between(1, 1.25));
         return again && pause > hinted ? pause : hinted;
     }
 
@@ -37,6 +37,9 @@ internal sealed class ReconnectBackoff(GatewayClientOptions options, Jitter jitt
     public TimeSpan Slow()
     {
         Next();
-        return options.SlowReconnect * jitter.Between(1, 2);
+        return WholeMs(options.SlowReconnect.TotalMilliseconds * jitter.Between(1, 2));
     }
+
+    /// <summary>Timers count in milliseconds; what is announced is what is waited for.</summary>
+    private static TimeSpan WholeMs(double ms) => TimeSpan.FromMilliseconds((long)Math.Ceiling(ms));
 }

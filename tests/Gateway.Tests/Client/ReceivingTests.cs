@@ -201,8 +201,15 @@ public class ReceivingTests
         await client.StartAsync();
         var connection = await node.LoginAsync();
         for (var i = 1UL; i <= 3; i++) await connection.DeliverAsync(i, i - 1);
-        Assert.Equal(1UL, await connection.NextAcknowledgeAsync());
-        Assert.Equal((2UL, (ushort)17), RejectOf(await connection.NextAsync()));
+        // The acknowledgement of 1 and the rejection of 2 may come in either order; nothing that covers 2 comes before its rejection.
+        var first = await connection.NextAsync();
+        if (first.Type == FrameType.Acknowledge)
+        {
+            Assert.Equal(1UL, first.AsAcknowledge());
+            first = await connection.NextAsync();
+        }
+
+        Assert.Equal((2UL, (ushort)17), RejectOf(first));
         while (await connection.NextAcknowledgeAsync() != 3)
         {
         }
