@@ -77,6 +77,8 @@ public sealed partial class DeviceModel
     /// <summary>Opens a connection at a reactor and says hello. The rest of the handshake goes on in <see cref="Receive"/>.</summary>
     public void Connect(int reactor = 0)
     {
+        // Two logins that both ask for a fresh incarnation may arrive in either order, and the later fences the earlier.
+        if (Incarnation == 0) HangUp();
         Connection = _net.Accept(reactor);
         IsWelcome = false;
         foreach (var entry in _outbox.Values) entry.IsOut = false;
@@ -92,9 +94,15 @@ public sealed partial class DeviceModel
 
     public void HangUp() => Connection?.HangUp();
 
-    /// <summary>Loses what it needs to be recognised: its incarnation and its outbox. Its position too with <paramref name="position"/>.</summary>
+    /// <summary>
+    /// Starts anew without what it needs to be recognised, its incarnation and its outbox; without its position too with
+    /// <paramref name="position"/>. What its old connection still held for it is unread.
+    /// </summary>
     public void Forget(bool position = false)
     {
+        HangUp();
+        Connection = null;
+        IsWelcome = false;
         Incarnation = 0;
         NextNumber = 1;
         _outbox.Clear();
