@@ -469,6 +469,7 @@ class Client:
         if self._address != str(key.address):
             raise ValueError(f"this state belongs to {self._address}")
         self._changed = asyncio.Event()
+        self._paused = False
         self._stopping, self._writer, self._task, self._timer = False, None, None, None
 
     # What the application calls
@@ -476,6 +477,10 @@ class Client:
     def start(self):
         self._task = asyncio.create_task(self.run())
         return self._task
+
+    def pause(self):
+        """Takes no further entries, from the very next on; what was taken is acknowledged. For good, until close()."""
+        self._paused = True
 
     async def close(self):
         """Ends the session after the node has read what was sent to it; closes the state."""
@@ -809,7 +814,7 @@ class Client:
 
     def _take_durably(self, frame, out):
         if frame.name in ("Deliver", "Receipt"):
-            if self._stopping:
+            if self._stopping or self._paused:
                 return
             self._delivered = max(self._delivered, frame["sequence"])
             if frame["sequence"] <= self.processed:
