@@ -362,9 +362,6 @@ class Connections(WithClients):
         a, b = self.client(some_key()), self.client(some_key())
         await self.established(a, b)
         expected = [b"%d" % i for i in range(total)]
-        with a.transaction():
-            for body in expected:
-                a.send(b.key.address, body)
         cuts = 0
 
         async def cut():
@@ -378,6 +375,11 @@ class Connections(WithClients):
 
         cutter = asyncio.create_task(cut())
         try:
+            for i in range(0, total, 50):
+                with a.transaction():
+                    for body in expected[i:i + 50]:
+                        a.send(b.key.address, body)
+                await asyncio.sleep(0.03)
             await a.wait(lambda: a.count("delivered") == total, 300)
         finally:
             cutter.cancel()
