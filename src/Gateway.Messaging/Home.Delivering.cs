@@ -98,14 +98,18 @@ public sealed partial class Home
     private void Pump(uint index, ref Session s)
     {
         const SessionFlags All = SessionFlags.Behind | SessionFlags.Reading | SessionFlags.ReadQueued | SessionFlags.CreditSpent;
-        if (!s.IsOnline || (s.Flags & All) != SessionFlags.Behind || !s.HasCredit(0)) return;
+        if (!s.IsOnline || (s.Flags & All) != SessionFlags.Behind) return;
+
+        // What the device says it has processed leaves the mailbox whatever its credit: it is read to be acknowledged, not to be sent.
+        var resumes = s.Delivered < s.Processed;
+        if (!resumes && !s.HasCredit(0)) return;
         if (IsStoppedBesidesCredit(in s))
         {
             Stop(index, ref s);
             return;
         }
 
-        var entries = (int)Math.Min((uint)_options.PageEntries, s.CreditMessages - s.UnackedMessages);
+        var entries = resumes ? _options.PageEntries : (int)Math.Min((uint)_options.PageEntries, s.CreditMessages - s.UnackedMessages);
         if (_log.TryBeginRead(s.Key, s.Delivered, entries, _options.PageBytes, (ulong)s.Epoch << 32 | index))
         {
             s.Set(SessionFlags.Reading);

@@ -107,6 +107,26 @@ public class Rule04_Acknowledgements : HomeTests
 
     [Theory]
     [MemberData(nameof(Homes))]
+    public void What_a_resume_position_covers_leaves_the_mailbox_also_while_delivery_is_paused(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        for (var i = 0; i < 5; i++) anna.Send(ben.Address, $"{i}");
+        net.Settle();
+        ben.HangUp();
+        ben.Position = ben.Inbox[2].Sequence;
+        ben.CreditMessages = 0;
+        ben.Login();
+        net.Settle();
+
+        Assert.Equal(0, ben.Repeats);
+        Assert.Equal([1UL, 2UL, 3UL], anna.Receipts.SelectMany(r => r.Numbers));
+        Assert.Equal(2, net.Store.Messages.Pending);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
     public void A_device_that_lost_its_position_is_sent_everything_that_is_pending(int homes)
     {
         var net = Start(homes);

@@ -1,0 +1,62 @@
+using System.Text.Json;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Gateway.Tests.EndToEnd;
+
+/// <summary>A million messages through a warm node: what its reactors and its commits allocate, measured in its own process.</summary>
+public sealed class AllocationTests : IDisposable
+{
+    private const long Warm = 200_000;
+    private const long Measured = 1_000_000;
+
+    private readonly TemporaryFolder _folder = new();
+    private readonly ITestOutputHelper _output;
+
+    public AllocationTests(ITestOutputHelper output) => _output = output;
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task A_steady_message_allocates_nothing_on_a_reactor_and_a_commit_at_most_2_KB()
+    {
+        await using var node = new NodeProcess(_folder.File("data"), "--reactors", "2");
+        await node.StartAsync();
+        await using var load = LoadProcess.Start(node, "relay", "--pairs", "50", "--window", "16", "--size", "128", "--messages", $"{Warm + Measured + Warm}");
+
+        var before = await AcceptedReaches(node, load, Warm);
+        var after = await AcceptedReaches(node, load, Warm + Measured);
+        var messages = after.Accepted - before.Accepted;
+        var commits = after.Commits - before.Commits;
+        var perMessage = (double)(after.Reactors - before.Reactors) / messages;
+        var perCommit = (double)(after.Process - before.Process) / commits;
+        _output.WriteLine($"{messages:N0} messages, {commits:N0} commits: {perMessage:F4} B a message on reactors, {perCommit:F0} B a commit in the process");
+
+        Assert.True(perMessage <= 0.25, $"{perMessage:F4} managed bytes a message on reactor threads");
+        Assert.True(perCommit <= 2048, $"{perCommit:F0} managed bytes a commit in the whole process");
+        Assert.Equal(0, await load.WaitForExitAsync(TimeSpan.FromMinutes(4)));
+    }
+
+    private readonly record struct Sample(long Accepted, long Commits, long Reactors, long Process);
+
+    private static async Task<Sample> AcceptedReaches(NodeProcess node, ChildProgram load, long accepted)
+    {
+        while (true)
+        {
+            var sample = SampleOf(await node.AskAsync("/ops/counters"));
+            if (sample.Accepted >= accepted) return sample;
+            Assert.False(load.HasExited, $"the load ended early\n{load.Output}\n{load.Errors}");
+            await Task.Delay(250);
+        }
+    }
+
+    private static Sample SampleOf(JsonElement counters)
+    {
+        var reactors = counters.GetProperty("reactors").EnumerateArray().ToList();
+        return new Sample(
+            reactors.Sum(r => r.GetProperty("messagesAccepted").GetInt64()),
+            counters.GetProperty("log").GetProperty("commits").GetInt64(),
+            reactors.Sum(r => r.GetProperty("allocatedBytes").GetInt64()),
+            counters.GetProperty("totalAllocatedBytes").GetInt64());
+    }
+}
