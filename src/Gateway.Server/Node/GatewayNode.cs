@@ -212,8 +212,10 @@ internal sealed partial class GatewayNode : INode
         _running = false;
         await Task.Run(() =>
         {
-            _group?.Dispose();
+            // The log's threads wake reactors until the end: it goes between the stop of the group and the release of its descriptors.
+            _group?.Stop();
             _mailboxLog?.Dispose();
+            _group?.Dispose();
         });
         _revoking.Dispose();
     }
