@@ -32,6 +32,9 @@ internal sealed record RelayFaults
     public int OverloadEvery { get; init; }
     /// <summary>The welcome's proof is made with another key.</summary>
     public bool LiesAboutKey { get; init; }
+    /// <summary>Once this many messages were accepted nothing at all moves for <see cref="StallMs"/>.</summary>
+    public long StallAt { get; init; }
+    public int StallMs { get; init; }
     /// <summary>Nothing is answered after the welcome.</summary>
     public bool FallsSilent { get; init; }
 }
@@ -49,7 +52,15 @@ internal sealed class FakeRelay : IDisposable
 
     public FakeRelay(byte[] secret, RelayFaults? faults = null, uint idleTimeoutMs = 300_000, int maxBodyBytes = Wire.DefaultMaxBodyBytes)
     {
-        var options = new ReactorGroupOptions { Reactors = 1, TickMs = 5, ThreadName = "fake relay", MaxHandshakes = 8192, MaxUnsentBytes = 8 << 20 };
+        var options = new ReactorGroupOptions
+        {
+            Reactors = 1,
+            TickMs = 5,
+            ThreadName = "fake relay",
+            MaxHandshakes = 8192,
+            MaxUnsentBytes = 8 << 20,
+            IdleTimeoutMs = (int)idleTimeoutMs,
+        };
         _group = new ReactorGroup(
             options,
             reactor => _handler = new FakeRelayHandler(reactor, secret, faults ?? new RelayFaults(), idleTimeoutMs, maxBodyBytes),
@@ -65,12 +76,22 @@ internal sealed class FakeRelay : IDisposable
 
     public IReadOnlyCollection<Exception> Fatal => _fatal;
 
+    /// <summary>Pings that came.</summary>
+    public long Pings => _handler?.Pings ?? 0;
+
     /// <summary>The relay's own count, taken on its thread.</summary>
     public RelayLedger Ledger()
     {
         var done = new TaskCompletionSource<RelayLedger>(TaskCreationOptions.RunContinuationsAsynchronously);
         if (!_group.Reactors[0].TryPost(h => done.SetResult(((FakeRelayHandler)h).Ledger()))) throw new InvalidOperationException("the relay has ended");
         return done.Task.WaitAsync(TimeSpan.FromSeconds(60)).GetAwaiter().GetResult();
+    }
+
+    /// <summary>Puts a message of somebody else into a mailbox, as an earlier run may have left it.</summary>
+    public void Leave(Address mailbox, Address sender, byte[] body)
+    {
+        if (!_group.Reactors[0].TryPost(h => ((FakeRelayHandler)h).Leave(mailbox, sender, body))) throw new InvalidOperationException("the relay has ended");
+        _ = Ledger();
     }
 
     public void Dispose() => _group.Dispose();

@@ -17,6 +17,7 @@ internal sealed class FakeRelayHandler(Reactor reactor, byte[] secret, RelayFaul
     private readonly byte[] _straddling = new byte[Wire.MaxPayloadBytes(maxBodyBytes)];
     private readonly byte[] _numbers = new byte[8 * Wire.MaxReceiptNumbers];
     private FakeMailbox? _lastMailbox;
+    private long _pings;
     private long _accepted, _delivered, _sends, _delivers, _receipts, _logins, _loginsAsked;
 
     private sealed class Handshake
@@ -25,6 +26,9 @@ internal sealed class FakeRelayHandler(Reactor reactor, byte[] secret, RelayFaul
         public byte[] NodeNonce { get; } = new byte[Wire.NonceBytes];
         public bool Challenged { get; set; }
     }
+
+    /// <summary>Any thread.</summary>
+    public long Pings => Volatile.Read(ref _pings);
 
     public RelayLedger Ledger()
     {
@@ -113,6 +117,7 @@ internal sealed class FakeRelayHandler(Reactor reactor, byte[] secret, RelayFaul
                 case FrameType.Send when SendFrame.TryParse(payload, out var send, out _): OnSend(c, mailbox, in send); return;
                 case FrameType.Acknowledge when AcknowledgeFrame.TryParse(payload, out var ack, out _): OnAcknowledge(c, mailbox, ack.Sequence); return;
                 case FrameType.Ping when PingFrame.TryParse(payload, out var ping, out _):
+                    _pings++;
                     reactor.Advance(c, PingFrame.WritePong(reactor.GetSpan(c, PingFrame.FrameBytes), ping.Token));
                     return;
             }
@@ -256,10 +261,24 @@ internal sealed class FakeRelayHandler(Reactor reactor, byte[] secret, RelayFaul
 
         sender.WindowSettled |= 1UL << (int)(send.Number - sender.WindowLow);
         _accepted++;
+        if (_accepted == faults.StallAt) Thread.Sleep(faults.StallMs);
         var resets = Strikes(faults.ResetEvery, _sends);
         if (!resets) reactor.Advance(c, AcceptedFrame.Write(reactor.GetSpan(c, AcceptedFrame.FrameBytes), send.Number));
         if (!Strikes(faults.LoseEvery, _accepted)) Store(sender, in send);
         if (resets) reactor.Abort(c);
+    }
+
+    public void Leave(Address to, Address sender, byte[] body)
+    {
+        var mailbox = MailboxOf(to);
+        ref var entry = ref mailbox.Add(body.Length);
+        entry.IsReceipt = false;
+        entry.Peer = sender.Value;
+        entry.Number = 1;
+        entry.Incarnation = uint.MaxValue;
+        body.CopyTo(entry.Body, 0);
+        _accepted++;
+        Pump(mailbox);
     }
 
     private bool Refuses(ConnectionId c, FakeMailbox sender, in SendFrame send, bool isAgain)

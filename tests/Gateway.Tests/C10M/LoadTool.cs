@@ -9,6 +9,11 @@ namespace Gateway.Tests.C10M;
 internal sealed class LoadTool : IDisposable
 {
     private static int _nextAddress = 1;
+    private static readonly string Configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
+
+    /// <summary>The copy beside the tests lacks what their framework reference provides.</summary>
+    private static readonly string Program = Repository.RepositoryRoot.File("tools", "C10M", "bin", Configuration, "net10.0", "C10M");
+
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("c10m");
 
     public LoadTool()
@@ -27,7 +32,7 @@ internal sealed class LoadTool : IDisposable
     {
         using var output = new StringWriter();
         using var errors = new StringWriter();
-        var environment = new LoadEnvironment(_folder.FullName, output, errors, IsTerminal: false, TimeProvider.System, () => Interlocked.Increment(ref _nextAddress));
+        var environment = new LoadEnvironment(_folder.FullName, output, errors, IsTerminal: false, Program, TimeProvider.System, () => Interlocked.Increment(ref _nextAddress));
         string[] common =
         [
             "--target", string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port}"), "--secret", PathOf("secret"), "--json", "result.json", "--quiet",

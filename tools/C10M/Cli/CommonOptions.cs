@@ -38,7 +38,7 @@ internal sealed class CommonOptions
     public Option<long> Seed { get; } = Units.Count("--seed", "of everything that is drawn; drawn itself when absent, and printed", -1, 0, long.MaxValue);
     public Option<long> Threads { get; } = Units.Count("--threads", "reactors in each process", 1, 1, 256);
     public Option<long> Processes { get; } = Units.Count("--processes", "load processes; 0: as many as the descriptors need", 0, 0, 1000);
-    public Option<long> LoginsInFlight { get; } = Units.Count("--logins-in-flight", "logins that one reactor has under way at most", 512, 1, 20_000);
+    public Option<long> LoginsInFlight { get; } = Units.Count("--logins-in-flight", "logins that one reactor has under way at most; 0: the command's choice", 0, 0, 20_000);
     public Option<TimeSpan> Stall { get; } = Units.Duration("--stall", "a run in which nothing moves for so long has failed", TimeSpan.FromSeconds(30), TimeSpan.FromHours(1));
     public Option<bool> Reconnect { get; } = new("--reconnect") { Description = "establish broken sessions again and send again what is unsettled, instead of counting an error" };
     public Option<long> ServerPid { get; } = Units.Count("--server-pid", "measure this process: CPU a message, memory a connection", 0, 0, int.MaxValue);
@@ -76,9 +76,9 @@ internal sealed class CommonOptions
         foreach (var option in sending) command.Options.Add(option);
     }
 
-    /// <summary>The settings of a run of this shape; a command adds its own.</summary>
+    /// <summary>The settings of a run of this shape; a command adds its own. loginsInFlight: its choice when the user has none.</summary>
     /// <exception cref="LoadException">An option cannot be understood.</exception>
-    public LoadSettings SettingsOf(ParseResult parse, Shape shape, LoadEnvironment environment)
+    public LoadSettings SettingsOf(ParseResult parse, Shape shape, LoadEnvironment environment, int loginsInFlight = 512)
     {
         var target = ParseTarget(parse.GetValue(Target)!);
         var seed = parse.GetValue(Seed);
@@ -99,7 +99,7 @@ internal sealed class CommonOptions
             Run = (uint)Hash.Of((ulong)seed, 0x2119, (ulong)environment.DrawSeed()),
             FirstAddress = (ulong)parse.GetValue(FirstAddress),
             FirstSource = firstSource,
-            LoginsInFlight = (int)parse.GetValue(LoginsInFlight),
+            LoginsInFlight = parse.GetValue(LoginsInFlight) is > 0 and var asked ? (int)asked : loginsInFlight,
             Reconnect = parse.GetValue(Reconnect),
             Threads = threads,
             Processes = ProcessesFor(shape.Devices, (int)parse.GetValue(Processes)),
@@ -145,10 +145,12 @@ internal sealed class CommonOptions
 /// <param name="Output">The summary, and JSON to standard output.</param>
 /// <param name="Errors">The live view, and what went wrong.</param>
 /// <param name="IsTerminal">Whether the live view may rewrite its lines.</param>
+/// <param name="Program">C10M's own executable, for further load processes.</param>
 /// <param name="Time">The clock of everything.</param>
 /// <param name="DrawSeed">A number from 0 on that nobody foresees.</param>
-internal sealed record LoadEnvironment(string Folder, TextWriter Output, TextWriter Errors, bool IsTerminal, TimeProvider Time, Func<long> DrawSeed)
+internal sealed record LoadEnvironment(
+    string Folder, TextWriter Output, TextWriter Errors, bool IsTerminal, string Program, TimeProvider Time, Func<long> DrawSeed)
 {
     public static LoadEnvironment OfThisProcess() => new(
-        Directory.GetCurrentDirectory(), Console.Out, Console.Error, !Console.IsErrorRedirected, TimeProvider.System, () => Random.Shared.NextInt64());
+        Directory.GetCurrentDirectory(), Console.Out, Console.Error, !Console.IsErrorRedirected, Path.Combine(AppContext.BaseDirectory, "C10M"), TimeProvider.System, () => Random.Shared.NextInt64());
 }

@@ -19,34 +19,49 @@ internal static class LoadHost
         if (server is not null && server.CpuSeconds() is null)
             throw new LoadException(ExitCode.Usage, string.Create(CultureInfo.InvariantCulture, $"--server-pid: there is no process {pid} that may be looked at"));
 
+        var json = parse.GetValue(common.Json);
+        var html = parse.GetValue(common.Html);
+        var view = quiet ? null : new LiveView(environment.Errors, environment.IsTerminal, TitleOf(parse, settings));
+        var recorder = new RunRecorder(view is null ? null : view.Show);
+        if (!quiet) environment.Errors.WriteLine(string.Create(CultureInfo.InvariantCulture, $"seed {settings.Seed}"));
         var shards = new List<IShard>();
         LoadResult result;
         try
         {
-            shards.Add(new LocalShard(settings, environment.Time));
-            var conductor = new Conductor(shards, environment.Time, server, new NoObserver(), parse.GetValue(common.Stall), interrupt);
-            result = run(conductor);
+            Open(shards, settings, environment);
+            result = run(new Conductor(shards, environment.Time, server, recorder, parse.GetValue(common.Stall), interrupt));
         }
         finally
         {
+            view?.Erase();
             foreach (var shard in shards) shard.Dispose();
         }
 
-        if (parse.GetValue(common.Json) is { } json) Write(json, JsonReport.TextOf(result), environment);
-        if (!quiet) environment.Output.WriteLine(JsonReport.TextOf(result));
+        // Standard output is one thing or the other.
+        if (!quiet) (json == "-" ? environment.Errors : environment.Output).Write(Summary.TextOf(result));
+        if (json is not null) Write(json, JsonReport.TextOf(result), environment);
+        if (html is not null) Write(html, HtmlReport.TextOf(result, recorder.Moments), environment);
         return result.ExitCode;
     }
+
+    private static void Open(List<IShard> shards, LoadSettings settings, LoadEnvironment environment)
+    {
+        if (settings.Processes == 1)
+        {
+            shards.Add(new LocalShard(settings, environment.Time));
+            return;
+        }
+
+        for (var i = 0; i < settings.Processes; i++) shards.Add(new WorkerShard(settings with { Process = i }, environment.Program));
+        foreach (var shard in shards) ((WorkerShard)shard).AwaitReady();
+    }
+
+    private static string TitleOf(ParseResult parse, LoadSettings settings) => string.Create(
+        CultureInfo.InvariantCulture, $"C10M {parse.CommandResult.Command.Name}  {settings.TargetAddress}:{settings.TargetPort}  seed {settings.Seed}");
 
     private static void Write(string path, string text, LoadEnvironment environment)
     {
         if (path == "-") environment.Output.Write(text);
         else File.WriteAllText(Path.GetFullPath(path, environment.Folder), text);
-    }
-
-    private sealed class NoObserver : IRunObserver
-    {
-        public void OnSnapshot(string phase, long nowUs, LoadSnapshot snapshot, ServerProcess? server)
-        {
-        }
     }
 }

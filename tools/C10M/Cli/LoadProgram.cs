@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using Gateway.Load.Conduct;
 
 namespace Gateway.Load.Cli;
 
@@ -8,10 +9,13 @@ internal static class LoadProgram
 {
     public static int Run(IReadOnlyList<string> arguments, LoadEnvironment environment, CancellationToken interrupt)
     {
+        if (arguments is ["worker"]) return WorkerProcess.Run(Console.In, environment.Output, environment.Time);
         var root = new RootCommand($"Loads a gateway, checks every message, and measures.\n\n{ExitCode.Help}")
         {
             ConnectCommand.Create(environment, interrupt),
             RelayCommand.Create(environment, interrupt),
+            OfflineCommand.Create(environment, interrupt),
+            StormCommand.Create(environment, interrupt),
         };
         var parse = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parse.Action is ParseErrorAction)

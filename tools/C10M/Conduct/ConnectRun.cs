@@ -22,10 +22,10 @@ internal static class ConnectRun
     public static LoadResult Run(Conductor conductor, LoadSettings settings, ConnectPlan plan)
     {
         var result = new LoadResult { Command = "connect", Settings = settings, ServerMemoryBeforeBytes = conductor.Server?.MemoryBytes() };
-        var cpu = new CpuMark(conductor);
+        var cost = new CostMark(conductor);
         if (Runs.LogIn(conductor, result, Who.All, plan.Rate, settings.Devices))
         {
-            cpu.NoteIn(result);
+            cost.NoteIn(result);
             result.Extra["server_cpu_us_per_login"] = result.ServerCpuSeconds * 1e6 / Math.Max(1, result.Connections);
             if (plan.Exchange > 0) Exchange(conductor, result, plan);
             var hold = plan.Hold > Settling ? plan.Hold : Settling;
@@ -38,12 +38,12 @@ internal static class ConnectRun
 
     private static void Exchange(Conductor conductor, LoadResult result, ConnectPlan plan)
     {
-        var cpu = new CpuMark(conductor);
+        var cost = new CostMark(conductor);
         var mark = conductor.Time.NowUs();
         conductor.Give(new Order(OrderKind.Measure) { FromUs = mark, UntilUs = long.MaxValue });
         conductor.Give(new Order(OrderKind.Send) { Quota = plan.Exchange, FromUs = mark });
         conductor.WaitUntil("exchange", Runs.IsSettled);
-        cpu.NoteIn(result);
+        cost.NoteIn(result);
         var totals = conductor.Look();
         result.MeasuredMessages = totals[Counter.MeasuredDoubleChecks];
         result.MeasuredSeconds = Math.Max(totals[Counter.LastDoubleCheckAt] - mark, 1) / 1e6;

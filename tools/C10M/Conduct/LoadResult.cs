@@ -21,6 +21,9 @@ internal sealed class LoadResult
 
     /// <summary>CPU time of the load's own processes within the measured interval.</summary>
     public double? LoadCpuSeconds { get; set; }
+
+    /// <summary>Managed bytes that the load's reactors allocated within the measured interval.</summary>
+    public long? LoadAllocatedBytes { get; set; }
     public double? ServerCpuSeconds { get; set; }
     public long? ServerMemoryBeforeBytes { get; set; }
     public long? ServerMemoryBytes { get; set; }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Serialization;
 using Gateway.Load.Devices;
 using Gateway.Load.Measure;
 using Gateway.Protocol;
@@ -40,9 +41,11 @@ internal sealed record LoadSettings
     /// <summary>Which of the processes this is; all of them share the devices out by <see cref="Shape.Cut"/>.</summary>
     public int Process { get; init; }
 
+    [JsonIgnore]
     public Shape Shape => new(ShapeKind, GroupSize, Devices);
 
     /// <summary>The devices of this process.</summary>
+    [JsonIgnore]
     public Slice Slice => Shape.Cut(new Slice(0, Devices), Process, Processes);
 
     /// <exception cref="LoadException">The secret cannot be read.</exception>

@@ -42,13 +42,13 @@ internal static class RelayRun
         var warmsUp = plan.WarmupMessages > 0 || plan.Warmup > TimeSpan.Zero;
         var mark = now;
         if (!warmsUp) conductor.Give(MeasureFrom(mark, plan));
-        var cpu = new CpuMark(conductor);
+        var cost = new CostMark(conductor);
         conductor.Give(new Order(OrderKind.Send) { Budget = plan.Messages == 0 ? 0 : plan.Messages + plan.WarmupMessages, Rate = plan.Rate, FromUs = now });
         if (warmsUp)
         {
             var until = now + (long)plan.Warmup.TotalMicroseconds;
             conductor.WaitUntil("warm-up", s => s[Counter.DoubleChecks] >= plan.WarmupMessages && conductor.Time.NowUs() >= until);
-            cpu = new CpuMark(conductor);
+            cost = new CostMark(conductor);
             mark = conductor.Time.NowUs();
             conductor.Give(MeasureFrom(mark, plan));
         }
@@ -57,14 +57,14 @@ internal static class RelayRun
         if (plan.Messages == 0)
         {
             conductor.WaitUntil("measure", _ => conductor.Time.NowUs() >= endUs);
-            cpu.NoteIn(result);
+            cost.NoteIn(result);
             if (conductor.IsInterrupted) conductor.Give(new Order(OrderKind.Stop));
             else conductor.WaitUntil("drain", Runs.IsSettled, plan.DrainLimit);
         }
         else
         {
             conductor.WaitUntil("measure", Runs.IsSettled);
-            cpu.NoteIn(result);
+            cost.NoteIn(result);
         }
 
         var totals = conductor.Look();

@@ -52,15 +52,17 @@ internal static class Runs
         s[Counter.Sending] == 0 && s[Counter.DoubleChecks] + s[Counter.RefusedFinal] >= s[Counter.Sent] && s[Counter.Delivered] >= s[Counter.DoubleChecks];
 }
 
-/// <summary>CPU time of the node and of the load, from one moment on.</summary>
-internal sealed class CpuMark(Conductor conductor)
+/// <summary>What node and load have spent from one moment on.</summary>
+internal sealed class CostMark(Conductor conductor)
 {
     private readonly double? _server = conductor.Server?.CpuSeconds();
-    private readonly double _load = conductor.Look().CpuSeconds;
+    private readonly LoadSnapshot _load = conductor.Look();
 
     public void NoteIn(LoadResult result)
     {
         result.ServerCpuSeconds = conductor.Server?.CpuSeconds() - _server;
-        result.LoadCpuSeconds = conductor.Look().CpuSeconds - _load;
+        var load = conductor.Look();
+        result.LoadCpuSeconds = load.CpuSeconds - _load.CpuSeconds;
+        result.LoadAllocatedBytes = load.AllocatedBytes - _load.AllocatedBytes;
     }
 }

@@ -39,6 +39,7 @@ internal sealed partial class Fleet
         {
             _counters[Counter.Delivered]++;
             _counters[Counter.LastDeliveredAt] = _nowUs;
+            if (!_settings.TracksDoubleChecks && d.Expected == (ulong)_quota + 1) _drain.Record(_nowUs - d.WelcomedAt);
         }
     }
 

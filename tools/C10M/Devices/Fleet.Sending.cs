@@ -122,8 +122,9 @@ internal sealed partial class Fleet
             return;
         }
 
+        // Rounded up: woken a fraction early it would be not due and queued again, for ever.
         d.Set(DeviceFlags.Scheduled);
-        _dueQueue.Add(index, (long)d.NextDue);
+        _dueQueue.Add(index, (long)Math.Ceiling(d.NextDue));
     }
 
     private void EndSending(ref Device d)

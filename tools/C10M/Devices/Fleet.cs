@@ -25,6 +25,7 @@ internal sealed partial class Fleet : IReactorHandler
     private readonly Histogram _doubleCheck = new();
     private readonly Histogram _accept = new();
     private readonly Histogram _login = new();
+    private readonly Histogram _drain = new();
     private readonly Histogram _lag = new();
     private int[] _deviceOfSlot = new int[1024];
     private long _nowUs;
@@ -63,6 +64,7 @@ internal sealed partial class Fleet : IReactorHandler
         into.DoubleCheck.Add(_doubleCheck);
         into.Accept.Add(_accept);
         into.Login.Add(_login);
+        into.Drain.Add(_drain);
         into.Lag.Add(_lag);
         into.AddErrors(_errors.Copy());
         into.AllocatedBytes += _reactor.Counters.AllocatedBytes;
@@ -177,6 +179,7 @@ internal sealed partial class Fleet : IReactorHandler
         if (c.Slot >= (uint)_deviceOfSlot.Length) Array.Resize(ref _deviceOfSlot, (int)Math.Max(c.Slot + 1, 2 * (uint)_deviceOfSlot.Length));
         _deviceOfSlot[c.Slot] = index;
         _devices[index].Connection = c;
+        _counters[Counter.Attached]++;
     }
 
     /// <summary>The device has no connection any more; gives back what it held for one.</summary>
@@ -184,6 +187,7 @@ internal sealed partial class Fleet : IReactorHandler
     {
         LeaveLogin(ref d);
         if (d.State == DeviceState.Established) _counters[Counter.Open]--;
+        _counters[Counter.Attached]--;
         d.State = DeviceState.Offline;
         d.Connection = default;
         d.Clear(DeviceFlags.Checked);
@@ -213,6 +217,7 @@ internal sealed partial class Fleet : IReactorHandler
     private void DropAll()
     {
         _loginCursor = _slice.Count;
+        _loginAgain.Clear();
         for (var i = 0; i < _devices.Length; i++)
         {
             if (_devices[i].State is not (DeviceState.Offline or DeviceState.Closing)) Leave(ref _devices[i]);

@@ -5,6 +5,8 @@ internal enum Counter
 {
     /// <summary>Orders that fleets have carried out or begun.</summary>
     OrdersTaken,
+    /// <summary>Connections that exist now, in whatever state.</summary>
+    Attached,
     /// <summary>Sessions established now.</summary>
     Open,
     /// <summary>Connects and logins under way now.</summary>

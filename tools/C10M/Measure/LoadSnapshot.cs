@@ -8,6 +8,9 @@ internal sealed class LoadSnapshot
     public Histogram Accept { get; } = new();
     public Histogram Login { get; } = new();
 
+    /// <summary>Absent recipients: from the welcome to the last message that waited.</summary>
+    public Histogram Drain { get; } = new();
+
     /// <summary>Open loop: from the intended time to the send, for whatever reason.</summary>
     public Histogram Lag { get; } = new();
 
@@ -32,6 +35,7 @@ internal sealed class LoadSnapshot
         DoubleCheck.Add(other.DoubleCheck);
         Accept.Add(other.Accept);
         Login.Add(other.Login);
+        Drain.Add(other.Drain);
         Lag.Add(other.Lag);
         AddErrors(other.Errors);
         CpuSeconds += other.CpuSeconds;

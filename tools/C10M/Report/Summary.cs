@@ -1,0 +1,58 @@
+using System.Globalization;
+using System.Text;
+using Gateway.Load.Conduct;
+using Gateway.Load.Devices;
+using Gateway.Load.Measure;
+
+namespace Gateway.Load.Report;
+
+/// <summary>A run in a screenful for a person.</summary>
+internal static class Summary
+{
+    public static string TextOf(LoadResult r)
+    {
+        var text = new StringBuilder();
+        var totals = r.Totals;
+        var s = r.Settings;
+        Line($"{r.Command}: {s.Devices:N0} devices from {s.FirstAddress}, {s.Processes} process(es) of {s.Threads} reactor(s), seed {s.Seed}");
+        if (s.ShapeKind != ShapeKind.Idle) Line($"  mix            {new MessageMix(s.Mix, s.SizeBytes, s.Seed)}; window {s.Window}");
+        Line($"  connections    {r.Connections:N0}, {r.LoginsPerSecond:N0} logins/s, {r.Alive:N0} alive at the end");
+        Latency("login", totals.Login);
+        if (r.MessagesPerSecond is { } rate) Line($"  messages       {rate:N0} a second: {r.MeasuredMessages:N0} in {r.MeasuredSeconds:0.00} s");
+        Latency("double check", totals.DoubleCheck);
+        Latency("accepted", totals.Accept);
+        Latency("send lag", totals.Lag);
+        Latency("drain", totals.Drain);
+        if (totals[Counter.Sent] > 0)
+        {
+            Line($"  whole run      {totals[Counter.Sent]:N0} sent, {totals[Counter.Accepted]:N0} accepted, {totals[Counter.Delivered]:N0} delivered, {totals[Counter.DoubleChecks]:N0} double checks");
+            Line($"                 {r.Lost:N0} lost, {totals[Counter.Duplicates]:N0} twice, {totals[Counter.OutOfOrder]:N0} out of order, {totals[Counter.RefusedTemporary]:N0} refused for now, {totals[Counter.Redelivered]:N0} redelivered");
+        }
+
+        foreach (var (name, value) in r.Extra)
+        {
+            if (value is not System.Collections.IEnumerable) Line($"  {name,-14} {value}");
+        }
+
+        if (r.Extra.GetValueOrDefault("rounds") is IEnumerable<StormRound> rounds)
+        {
+            foreach (var round in rounds) Line($"  round          {round.Logins:N0} logins in {round.Seconds:0.00} s ({round.LoginsPerSecond:N0}/s), p99 {round.P99Us / 1000.0:0.0} ms, server memory {round.ServerMemoryBytes / 1048576.0:N1} MB");
+        }
+
+        if (r.LoadCpuSeconds is { } cpu) Line($"  load           {cpu:0.00} s of CPU");
+        if (r.ServerCpuSeconds is { } serverCpu) Line($"  server         {serverCpu:0.00} s of CPU, {r.ServerCpuUsPerMessage:0.00} µs a message; {r.ServerBytesPerConnection:N0} bytes a connection");
+        foreach (var (kind, count) in r.Errors) Line($"  error          {kind}: {count:N0}");
+        Line($"{(r.Interrupted ? "interrupted" : r.AddsUp ? "everything adds up" : "DOES NOT ADD UP")}");
+        return text.ToString();
+
+        void Line(FormattableString line) => text.AppendLine(line.ToString(CultureInfo.InvariantCulture));
+
+        void Latency(string name, Histogram h)
+        {
+            if (h.Count() == 0) return;
+            Line($"  {name,-14} p50 {Ms(h.Quantile(0.5))}  p90 {Ms(h.Quantile(0.9))}  p99 {Ms(h.Quantile(0.99))}  p99.9 {Ms(h.Quantile(0.999))}  max {Ms(h.Max)}  ms");
+        }
+    }
+
+    private static string Ms(long us) => (us / 1000.0).ToString("0.000", CultureInfo.InvariantCulture);
+}
