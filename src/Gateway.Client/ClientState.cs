@@ -41,6 +41,8 @@ public enum DisconnectReason
     IncarnationFenced,
     /// <summary>The store failed; nothing more can be promised.</summary>
     StoreFailed,
+    /// <summary>This library failed: see <see cref="ClientStateChange.Error"/>, and report it.</summary>
+    Defect,
 }
 
 /// <summary>One change of state.</summary>

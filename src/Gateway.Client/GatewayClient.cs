@@ -77,7 +77,7 @@ public sealed class GatewayClient : IAsyncDisposable
     /// <summary>The application's own code threw.</summary>
     public event Action<ClientFault>? Faulted;
 
-    public Address Address => _options.Credentials.Address;
+    public Address Address => _options.Key.Address;
 
     /// <summary>The last change of state.</summary>
     public ClientStateChange State
@@ -173,7 +173,7 @@ public sealed class GatewayClient : IAsyncDisposable
         {
             foreach (var chunk in group.Chunk(Wire.MaxReceiptNumbers))
             {
-                var draft = new OutboxDraft(group.Key.From, SendKind.Read, 0, ReadBody(group.Key.Incarnation, chunk), _options.Time.GetUtcNow());
+                var draft = new OutboxDraft(group.Key.From, SendKind.Read, 0, WriteReadBody(group.Key.Incarnation, chunk), _options.Time.GetUtcNow());
                 await outbox.AddAsync(draft, cancellationToken);
                 foreach (var message in chunk) await _options.Store.MarkReadAsync(message.Sequence);
             }
@@ -237,12 +237,12 @@ public sealed class GatewayClient : IAsyncDisposable
         if (!_options.LeaveStoreOpen) await _options.Store.DisposeAsync();
     }
 
-    private static byte[] ReadBody(uint incarnation, ReceivedMessage[] messages)
+    private static byte[] WriteReadBody(uint incarnation, ReceivedMessage[] messages)
     {
-        var body = new byte[SendFrame.ReadBodyFixedBytes + 8 * messages.Length];
-        BinaryPrimitives.WriteUInt32LittleEndian(body, incarnation);
-        for (var i = 0; i < messages.Length; i++)
-            BinaryPrimitives.WriteUInt64LittleEndian(body.AsSpan(SendFrame.ReadBodyFixedBytes + 8 * i), messages[i].Number);
+        var numbers = new byte[8 * messages.Length];
+        for (var i = 0; i < messages.Length; i++) BinaryPrimitives.WriteUInt64LittleEndian(numbers.AsSpan(8 * i), messages[i].Number);
+        var body = new byte[Protocol.ReadBody.BodyBytes(messages.Length)];
+        Protocol.ReadBody.Write(body, incarnation, numbers);
         return body;
     }
 
@@ -255,8 +255,8 @@ public sealed class GatewayClient : IAsyncDisposable
         _outbox = new Outbox(_options, snapshot, clock, jitter, OnStoreFailed, m => Observe(MessageSettled, m));
         var handlers = new InboxHandlers(_messageReceived, _receiptReceived, g => Observe(GapDetected, g), f => Observe(Faulted, f));
         _inbox = new Inbox(_options, handlers, _outbox, snapshot.Position, handled, OnStoreFailed);
-        var parts = new SessionParts(_options, clock, _outbox, _inbox, handlers.TakesMessages, _ephemerals.Reader, e => Observe(EphemeralReceived, e));
-        _connector = new Connector(parts, snapshot, jitter, SetState, r => Observe(NodeRestored, r));
+        var parts = new SessionParts(_options, clock, jitter, _outbox, _inbox, handlers.TakesMessages, _ephemerals.Reader, e => Observe(EphemeralReceived, e));
+        _connector = new Connector(parts, snapshot, SetState, r => Observe(NodeRestored, r));
     }
 
     /// <summary>The client's life, and the order of its end: handlers, acknowledgements, connection, outbox.</summary>
@@ -283,7 +283,7 @@ public sealed class GatewayClient : IAsyncDisposable
         Finish(last);
     }
 
-    /// <summary>What escapes here is the store's failure, or ours: either ends the client.</summary>
+    /// <summary>What escapes here is the store's failure or a defect of ours: either ends the client.</summary>
     private async Task<ClientStateChange?> GuardAsync(Func<Task<ClientStateChange?>> run)
     {
         try
@@ -292,14 +292,16 @@ public sealed class GatewayClient : IAsyncDisposable
         }
         catch (Exception e)
         {
-            OnStoreFailed(e);
+            Fail(e, e is MessageStoreException or ObjectDisposedException ? DisconnectReason.StoreFailed : DisconnectReason.Defect);
             return null;
         }
     }
 
-    private void OnStoreFailed(Exception error)
+    private void OnStoreFailed(Exception error) => Fail(error, DisconnectReason.StoreFailed);
+
+    private void Fail(Exception error, DisconnectReason reason)
     {
-        lock (_gate) _failure ??= new ClientStateChange(ClientState.Stopped, DisconnectReason.StoreFailed, Detail: error.Message, Error: error);
+        lock (_gate) _failure ??= new ClientStateChange(ClientState.Stopped, reason, Detail: error.Message, Error: error);
         _stopRequested.TrySetResult();
     }
 

@@ -26,7 +26,8 @@ public sealed class GatewayClientOptions
     /// <summary>TCP port of the node's native protocol.</summary>
     public int Port { get; init; } = DefaultPort;
 
-    public required DeviceCredentials Credentials { get; init; }
+    /// <summary>Who the device is and the key that proves it: read from a file or the environment, never from a command line.</summary>
+    public required KeyFile Key { get; init; }
 
     /// <summary>Outbox, history and position. Disposed with the client unless <see cref="LeaveStoreOpen"/>.</summary>
     public required IMessageStore Store { get; init; }
@@ -79,18 +80,21 @@ public sealed class GatewayClientOptions
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
     public TimeSpan HandshakeTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Silence after which a ping is sent. Null: a third of the idle timeout that the node announces, at most 30 s.</summary>
+    /// <summary>Silence, either way, after which a ping is sent. Null: a little less than half of the idle timeout that the node announces; 5 minutes if it has none.</summary>
     public TimeSpan? PingInterval { get; init; }
 
     /// <summary>Further silence after which the node is taken for dead and the connection for lost.</summary>
-    public TimeSpan PingTimeout { get; init; } = TimeSpan.FromSeconds(10);
+    public TimeSpan PingTimeout { get; init; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>Back-off: the n-th attempt in a row waits between half and all of min × 2^n, never more than max.</summary>
+    /// <summary>Back-off: the n-th attempt in a row, from 0, waits a random time between 0 and min × 2^n, at most max.</summary>
     public TimeSpan ReconnectMin { get; init; } = TimeSpan.FromMilliseconds(500);
     public TimeSpan ReconnectMax { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>A session that lived this long ends a row of failures.</summary>
-    public TimeSpan StableAfter { get; init; } = TimeSpan.FromSeconds(10);
+    public TimeSpan StableAfter { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>After an end that a reconnect does not mend (a defect of either side, an operator's kick) the pause is this to twice this.</summary>
+    public TimeSpan SlowReconnect { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>How long a session may go on after the node asked to go away, so that what is in flight is answered.</summary>
     public TimeSpan GoAwayLinger { get; init; } = TimeSpan.FromSeconds(5);
@@ -110,7 +114,7 @@ public sealed class GatewayClientOptions
     internal void Validate()
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(Host);
-        ArgumentNullException.ThrowIfNull(Credentials);
+        ArgumentNullException.ThrowIfNull(Key);
         ArgumentNullException.ThrowIfNull(Store);
         Require(Port is > 0 and <= ushort.MaxValue, nameof(Port), "1 to 65,535");
         Require(CreditMessages is > 0 and <= 65_536, nameof(CreditMessages), "1 to 65,536");
@@ -120,12 +124,16 @@ public sealed class GatewayClientOptions
         Require(HandlerRetryMin > TimeSpan.Zero && HandlerRetryMax >= HandlerRetryMin, nameof(HandlerRetryMin), "positive and at most HandlerRetryMax");
         Require(MaxHandlerAttempts >= 0, nameof(MaxHandlerAttempts), "not negative");
         Require(MaxOutbox > 0, nameof(MaxOutbox), "at least 1");
-        Require(MaxBodyBytes is >= 0 and <= Wire.MaxBodyBytesCeiling, nameof(MaxBodyBytes), $"0 to {Wire.MaxBodyBytesCeiling}");
+        Require(MaxBodyBytes is > 0 and <= Wire.MaxBodyBytesCeiling, nameof(MaxBodyBytes), $"1 to {Wire.MaxBodyBytesCeiling}");
         Require(MaxDeliveryWaits > 0, nameof(MaxDeliveryWaits), "at least 1");
         Require(ConnectTimeout > TimeSpan.Zero, nameof(ConnectTimeout), "positive");
         Require(HandshakeTimeout > TimeSpan.Zero, nameof(HandshakeTimeout), "positive");
         Require(PingInterval is null || PingInterval > TimeSpan.Zero, nameof(PingInterval), "positive");
         Require(PingTimeout > TimeSpan.Zero, nameof(PingTimeout), "positive");
+        Require(StableAfter >= TimeSpan.Zero, nameof(StableAfter), "not negative");
+        Require(SlowReconnect > TimeSpan.Zero, nameof(SlowReconnect), "positive");
+        Require(GoAwayLinger >= TimeSpan.Zero, nameof(GoAwayLinger), "not negative");
+        Require(StopLinger >= TimeSpan.Zero, nameof(StopLinger), "not negative");
         Require(ReconnectMin > TimeSpan.Zero && ReconnectMax >= ReconnectMin, nameof(ReconnectMin), "positive and at most ReconnectMax");
     }
 

@@ -8,7 +8,7 @@ public interface IRecoveryObserver
 {
     void OnWindow(ulong device, uint incarnation, ulong low, ulong settled, uint usedAt);
 
-    /// <summary>Of every message with an origin (incarnation not 0), whether it is still pending or not.</summary>
+    /// <summary>Of every message, and every receipt that a device sent, with an origin (incarnation not 0), whether it is still pending or not.</summary>
     void OnOrigin(ulong device, uint incarnation, ulong number, ulong low);
 
     void OnDevice(ulong device, uint keyEpoch);

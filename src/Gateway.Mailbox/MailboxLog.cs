@@ -30,6 +30,7 @@ public sealed class MailboxLog : IDisposable
     private readonly LogDevice _device;
     private readonly CommitPump _pump;
     private readonly SegmentKeeper _keeper;
+    private readonly ProgressWatch _watch;
     private readonly long _begin;
     private readonly long _openedAt;
     private bool _disposed;
@@ -77,14 +78,14 @@ public sealed class MailboxLog : IDisposable
             SegmentKeeper.Allocate(_segments, _admission, () => recovery.Tail);
             if (_segments.AllocatedThrough <= recovery.Tail) throw new LogIOException(files.Folder, "fallocate of the first segment", Posix.ENOSPC);
 
-            var tally = new CommitTally();
-            _log = StartFaster(current, recovery.Tail, tally);
+            _log = StartFaster(current, recovery.Tail);
             var parts = new PartitionParts(_log, _watermark, _admission, _reserved, pumpWake, options.MaxBodyBytes);
             foreach (var partition in _partitions) partition.Start(parts, floor, recovery.Tail);
 
             _pump = new CommitPump(new PumpParts(
-                _log, _device, tally, _segments, superblock, _watermark, _admission, _reserved, pumpWake, keeperWake, HighestFloor, current.Identity, options, time));
-            _keeper = new SegmentKeeper(_log, _segments, _admission, _watermark, keeperWake, options, time);
+                _log, _device, _segments, superblock, _watermark, _admission, _reserved, pumpWake, keeperWake, HighestFloor, current.Identity, options, time));
+            _keeper = new SegmentKeeper(_log, _segments, _admission, _watermark, keeperWake);
+            _watch = new ProgressWatch(_log, _watermark, Own(new WakeSignal()), options.CommitStallLimit, time);
             for (var i = 0; i < options.ReaderThreads; i++)
             {
                 var mine = _partitions.Select((p, index) => (index, p.Pages)).Where(p => p.index % options.ReaderThreads == i);
@@ -93,6 +94,7 @@ public sealed class MailboxLog : IDisposable
 
             _pump.Start();
             _keeper.Start();
+            _watch.Start();
             foreach (var reader in _readers) reader.Start();
         }
         catch
@@ -128,7 +130,7 @@ public sealed class MailboxLog : IDisposable
         ReservedThrough = _reserved.Through,
     };
 
-    internal SegmentStore Segments => _segments;
+    internal FasterLog Faster => _log;
 
     /// <summary>Opens or makes the log in a folder; returns when all that was recovered is durable.</summary>
     /// <exception cref="LogCorruptException">What is there contradicts itself; nothing was changed.</exception>
@@ -178,14 +180,13 @@ public sealed class MailboxLog : IDisposable
             throw new ArgumentException($"MemoryBytes {options.MemoryBytes} is less than 8 of the pages of {superblock.PageBytes} bytes that {options.Folder} was made with.");
     }
 
-    private FasterLog StartFaster(Superblock superblock, long tail, CommitTally tally)
+    private FasterLog StartFaster(Superblock superblock, long tail)
     {
         var commit = new RecoveredCommit(superblock.Begin, tail);
         var log = new FasterLog(new FasterLogSettings
         {
             LogDevice = _device,
             LogCommitManager = commit,
-            LogCommitPolicy = tally,
             PageSize = superblock.PageBytes,
             MemorySize = _options.MemoryBytes,
             SegmentSize = superblock.SegmentBytes,
@@ -198,6 +199,7 @@ public sealed class MailboxLog : IDisposable
         });
         Own(log);
         log.Recover();
+        FasterInternals.KeepPagesEmpty(log, Math.Clamp((int)(_options.MemoryBytes / superblock.PageBytes / 16), 1, 8));
         if (log.TailAddress != tail || log.BeginAddress != superblock.Begin)
             throw new LogFailedException($"FASTER recovered [{log.BeginAddress}, {log.TailAddress}) where the scan found [{superblock.Begin}, {tail}).");
         return log;
@@ -216,6 +218,10 @@ public sealed class MailboxLog : IDisposable
         var stopped = _pump is null || _pump.Stop();
         stopped &= _keeper is null || _keeper.Stop();
         foreach (var reader in _readers) stopped &= reader.Stop();
+        _watch?.Stop();
+
+        // An owner that comes late gets Failed, not freed memory.
+        _watermark?.Close();
 
         // A thread that hangs in the kernel keeps what it uses; the process is past saving by a tidy close.
         if (!stopped) return;

@@ -80,6 +80,7 @@ public sealed unsafe class MailboxPage
     internal void Free()
     {
         // SAFETY: freed once, when no thread uses the page any more.
+        _taken = false;
         if (_buffer is null) return;
         NativeMemory.AlignedFree(_buffer);
         NativeMemory.Free(_entries);

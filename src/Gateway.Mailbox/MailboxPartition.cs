@@ -48,7 +48,7 @@ public sealed class MailboxPartition
     {
         CheckThread();
         var next = Math.Max(_floor + 1, _reserved.ClockMicroseconds);
-        if (!_reserved.TryUse(next)) return 0;
+        if (next > IndexEntry.MaxSequence || !_reserved.TryUse(next)) return 0;
         Volatile.Write(ref _floor, next);
         return next;
     }

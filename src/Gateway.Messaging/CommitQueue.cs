@@ -61,6 +61,21 @@ internal sealed class CommitQueue
     public int Count { get; private set; }
     public bool IsFull => Count >= _maxCount;
 
+    /// <summary>The lowest sequence among them: every entry below it is durable. The highest value when there is none.</summary>
+    public ulong OldestSequence
+    {
+        get
+        {
+            for (var i = 0; i < Count; i++)
+            {
+                ref var pending = ref _ring[(_head + i) & (_ring.Length - 1)];
+                if (pending.Sequence != 0) return pending.Sequence;
+            }
+
+            return ulong.MaxValue;
+        }
+    }
+
     /// <summary>Adds a commit to wait for. With <paramref name="keepHot"/> its body is kept if the ring has room.</summary>
     public void Enqueue(in PendingCommit pending, ReadOnlySpan<byte> body, bool keepHot)
     {

@@ -10,6 +10,9 @@ namespace Gateway.Messaging;
 /// </summary>
 public sealed partial class Home
 {
+    /// <summary>How far one receipt looks for more numbers of its sender among those of others.</summary>
+    private const int ReceiptLookAhead = 4 * Wire.MaxReceiptNumbers;
+
     private readonly Slab<OwedReceipt> _owed;
 
     /// <summary>Sessions with acknowledgements to work off this turn; each is in it once (<see cref="SessionFlags.AckListed"/>).</summary>
@@ -17,6 +20,9 @@ public sealed partial class Home
 
     /// <summary>Sessions whose acknowledgements found no room; tried again after <see cref="RetryIntervalMs"/>.</summary>
     private readonly Queue<uint> _blockedAcks = new();
+
+    /// <summary>Sessions whose receipts found no credit to a home, one queue a home; tried again when there is some, before any sender.</summary>
+    private readonly Queue<uint>[] _acksWithoutCredit;
 
     private ErrorCode OnAcknowledge(uint index, ref Session s, ReadOnlySpan<byte> payload)
     {
@@ -31,18 +37,29 @@ public sealed partial class Home
         return ErrorCode.None;
     }
 
-    /// <summary>Rule 11: one entry that the device can never process goes without holding up the rest.</summary>
-    private ErrorCode OnReject(uint index, ref Session s, ReadOnlySpan<byte> payload)
+    /// <summary>
+    /// Rule 11: one entry that the device can never process goes without holding up the rest. False without an error: no credit to the
+    /// sender's home, who must be told; the frame must be handed over again.
+    /// </summary>
+    private bool OnReject(uint index, ref Session s, ReadOnlySpan<byte> payload, out ErrorCode error)
     {
-        if (!RejectFrame.TryParse(payload, out var frame, out var error)) return error;
-        if (_owed.IsFull) return ErrorCode.Overloaded;
-        if (!TryUnlinkDelivered(ref s, frame.Sequence, out var entry)) return ErrorCode.RejectUnknown;
-        s.ProgressAtMs = _nowMs;
-        Counters.Rejected++;
+        if (!RejectFrame.TryParse(payload, out var frame, out error)) return false;
+        if (!TryFindDelivered(ref s, frame.Sequence, out var before, out var found))
+        {
+            error = ErrorCode.RejectUnknown;
+            return false;
+        }
 
         var owed = Owe(index, ref s, frame.Sequence);
+        if (owed == 0)
+        {
+            error = ErrorCode.Overloaded;
+            return false;
+        }
+
         _owed[owed].IsRejection = true;
         _owed[owed].Reason = frame.Reason;
+        ref var entry = ref _delivered[found];
         if (entry.Sender == 0)
         {
             _owed[owed].Done = true;
@@ -54,14 +71,19 @@ public sealed partial class Home
             BinaryPrimitives.WriteUInt64LittleEndian(body[SendFrame.ReadBodyFixedBytes..], entry.Number);
             if (!AskForReceipt(index, ref s, owed, entry.Sender, ReceiptKind.Rejected, frame.Reason, body))
             {
-                // Without the means to tell the sender it stays in the mailbox, and the device will see and reject it again.
                 RemoveNewestOwed(ref s, owed);
                 _owed.Return(owed);
+                _waitingForCredit[HomeOf(entry.Sender)].Enqueue(new SessionRef(index, s.Epoch));
+                return false;
             }
         }
 
+        UnlinkDelivered(ref s, before, found);
+        s.Set(SessionFlags.OwesRejection);
+        s.ProgressAtMs = _nowMs;
+        Counters.Rejected++;
         ListForAcknowledging(index, ref s);
-        return ErrorCode.None;
+        return true;
     }
 
     private void ListForAcknowledging(uint index, ref Session s)
@@ -73,22 +95,24 @@ public sealed partial class Home
 
     private void WorkOffAcknowledgements()
     {
-        for (var n = _ackList.Count; n > 0; n--)
-        {
-            var index = _ackList.Dequeue();
-            ref var s = ref _sessions[index];
-            s.Clear(SessionFlags.AckListed);
-            var asked = AskForReceipts(index, ref s);
-            if (!RemoveSettled(ref s) || !asked)
-            {
-                s.Set(SessionFlags.AckListed);
-                _blockedAcks.Enqueue(index);
-                continue;
-            }
+        for (var n = _ackList.Count; n > 0; n--) WorkOffAcknowledgements(_ackList.Dequeue());
+    }
 
-            Pump(index, ref s); // acknowledging gave credit back
+    private void WorkOffAcknowledgements(uint index)
+    {
+        ref var s = ref _sessions[index];
+        s.Clear(SessionFlags.AckListed);
+        var asked = AskForReceipts(index, ref s, out var withoutCredit);
+        var removed = RemoveSettled(ref s);
+        if (removed) Pump(index, ref s); // acknowledging gave credit back
+        if (asked && removed)
+        {
             ReleaseIfFinished(index, ref s);
+            return;
         }
+
+        s.Set(SessionFlags.AckListed);
+        (withoutCredit < 0 ? _blockedAcks : _acksWithoutCredit[withoutCredit]).Enqueue(index);
     }
 
     private void RetryBlockedAcknowledgements()
@@ -96,52 +120,93 @@ public sealed partial class Home
         while (_blockedAcks.TryDequeue(out var index)) _ackList.Enqueue(index);
     }
 
-    /// <summary>Asks for the receipts of everything processed, one request a run of messages from the same sender. False: something is left.</summary>
-    private bool AskForReceipts(uint index, ref Session s)
+    /// <summary>Spends the credit to a home on the receipts that waited for it. False: there is none left for others.</summary>
+    private bool SpendCreditOnReceipts(int home)
     {
+        var waiting = _acksWithoutCredit[home];
+        for (var n = waiting.Count; n > 0; n--)
+        {
+            var before = waiting.Count;
+            WorkOffAcknowledgements(waiting.Dequeue());
+            if (waiting.Count == before) return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// Asks for the receipts of everything processed, one request a sender. False: something is left, for want of credit to the home
+    /// <paramref name="withoutCredit"/>, or of room here (-1).
+    /// </summary>
+    private bool AskForReceipts(uint index, ref Session s, out int withoutCredit)
+    {
+        withoutCredit = -1;
         Span<byte> body = stackalloc byte[SendFrame.ReadBodyFixedBytes + 8 * Wire.MaxReceiptNumbers];
         while (s.DeliveredHead != 0 && _delivered[s.DeliveredHead].Sequence <= s.Processed)
         {
             ref var first = ref _delivered[s.DeliveredHead];
             if (first.Sender == 0)
             {
-                // Receipts earn none: their acknowledgement waits only for what is owed before them.
+                // It earns no receipt, or is named in one asked for before: its acknowledgement waits only for what is owed before it.
                 if (!OweNothing(index, ref s, first.Sequence)) return false;
-                s.OwedThrough = first.Sequence;
-                _delivered.Return(TakeDelivered(ref s));
-                continue;
             }
-
-            WriteReceiptBody(body, first.Incarnation);
-            var length = SendFrame.ReadBodyFixedBytes;
-            var upTo = first.Sequence;
-            var count = 0;
-            for (var i = s.DeliveredHead; i != 0 && length < body.Length; i = _delivered[i].Next)
+            else
             {
-                ref var entry = ref _delivered[i];
-                if (entry.Sequence > s.Processed || entry.Sender != first.Sender || entry.Incarnation != first.Incarnation) break;
-                BinaryPrimitives.WriteUInt64LittleEndian(body[length..], entry.Number);
-                length += 8;
-                upTo = entry.Sequence;
-                count++;
+                var length = WriteNumbers(s.DeliveredHead, s.Processed, body);
+                var owed = Owe(index, ref s, first.Sequence);
+                if (owed == 0) return false;
+                if (!AskForReceipt(index, ref s, owed, first.Sender, ReceiptKind.Delivered, 0, body[..length]))
+                {
+                    RemoveNewestOwed(ref s, owed);
+                    _owed.Return(owed);
+                    withoutCredit = HomeOf(first.Sender);
+                    return false;
+                }
+
+                MarkAsked(s.DeliveredHead, s.Processed, length);
             }
 
-            var owed = Owe(index, ref s, upTo);
-            if (owed == 0) return false;
-            if (!AskForReceipt(index, ref s, owed, first.Sender, ReceiptKind.Delivered, 0, body[..length]))
-            {
-                RemoveNewestOwed(ref s, owed);
-                _owed.Return(owed);
-                return false;
-            }
-
-            s.OwedThrough = upTo;
-            while (count-- > 0) _delivered.Return(TakeDelivered(ref s));
+            s.OwedThrough = first.Sequence;
+            _delivered.Return(TakeDelivered(ref s));
         }
 
         return true;
     }
 
+    /// <summary>Writes the receipt body that names the entry at the head and the processed ones of the same sender after it; returns its length.</summary>
+    private int WriteNumbers(uint head, ulong processed, Span<byte> body)
+    {
+        ref var first = ref _delivered[head];
+        WriteReceiptBody(body, first.Incarnation);
+        var length = SendFrame.ReadBodyFixedBytes;
+        var looked = 0;
+        for (var i = head; i != 0 && length < body.Length && looked < ReceiptLookAhead; i = _delivered[i].Next, looked++)
+        {
+            ref var entry = ref _delivered[i];
+            if (entry.Sequence > processed) break;
+            if (entry.Sender != first.Sender || entry.Incarnation != first.Incarnation) continue;
+            BinaryPrimitives.WriteUInt64LittleEndian(body[length..], entry.Number);
+            length += 8;
+        }
+
+        return length;
+    }
+
+    /// <summary>Notes of the entries that <see cref="WriteNumbers"/> has just named that they are owed no further receipt.</summary>
+    private void MarkAsked(uint head, ulong processed, int length)
+    {
+        ref var first = ref _delivered[head];
+        var left = (length - SendFrame.ReadBodyFixedBytes) / 8 - 1;
+        for (var i = first.Next; i != 0 && left != 0; i = _delivered[i].Next)
+        {
+            ref var entry = ref _delivered[i];
+            if (entry.Sequence > processed || entry.Sender != first.Sender || entry.Incarnation != first.Incarnation) continue;
+            entry.Sender = 0;
+            left--;
+        }
+    }
+
+    /// <summary>False: no credit to the sender's home.</summary>
     private bool AskForReceipt(uint index, ref Session s, uint owed, ulong sender, ReceiptKind kind, ushort reason, ReadOnlySpan<byte> body)
     {
         var request = new ReceiptRequest
@@ -153,15 +218,11 @@ public sealed partial class Home
             Mailbox = sender,
             Peer = s.Key,
         };
-        Counters.ReceiptsAsked++;
         var home = HomeOf(sender);
-        if (home == _index)
-        {
-            AppendReceipt(in request, _index, body);
-            return true;
-        }
-
-        return _links.TryRequest(home, HomeMessage.Bytes(in request), body);
+        if (home == _index) AppendReceipt(in request, _index, body);
+        else if (!_links.TryRequest(home, HomeMessage.Bytes(in request), body)) return false;
+        Counters.ReceiptsAsked++;
+        return true;
     }
 
     /// <summary>A receipt that some session of this home owes is durable; the end of the turn removes what it stood for.</summary>
@@ -194,7 +255,12 @@ public sealed partial class Home
             {
                 var index = s.OwedHead;
                 s.OwedHead = _owed[index].Next;
-                if (s.OwedHead == 0) s.OwedTail = 0;
+                if (s.OwedHead == 0)
+                {
+                    s.OwedTail = 0;
+                    s.Clear(SessionFlags.OwesRejection);
+                }
+
                 _owed.Return(index);
             }
             while (record.Type == LogRecordType.AckUpTo && s.OwedHead != 0 && _owed[s.OwedHead] is { Done: true, IsRejection: false });
@@ -235,6 +301,18 @@ public sealed partial class Home
         return true;
     }
 
+    /// <summary>The device has rejected this entry, and its removal waits for the receipt.</summary>
+    private bool OwesRejectionOf(in Session s, ulong sequence)
+    {
+        if (!s.Has(SessionFlags.OwesRejection)) return false;
+        for (var i = s.OwedHead; i != 0; i = _owed[i].Next)
+        {
+            if (_owed[i].IsRejection && _owed[i].UpTo == sequence) return true;
+        }
+
+        return false;
+    }
+
     private void RemoveNewestOwed(ref Session s, uint owed)
     {
         if (s.OwedHead == owed)
@@ -249,25 +327,28 @@ public sealed partial class Home
         s.OwedTail = before;
     }
 
-    private bool TryUnlinkDelivered(ref Session s, ulong sequence, out DeliveredEntry entry)
+    /// <summary>Finds an entry that was delivered and not processed, and the one before it in the list (0: it is the first).</summary>
+    private bool TryFindDelivered(ref Session s, ulong sequence, out uint before, out uint found)
     {
-        var before = 0u;
-        for (var i = s.DeliveredHead; i != 0; before = i, i = _delivered[i].Next)
+        before = 0;
+        for (found = s.DeliveredHead; found != 0; before = found, found = _delivered[found].Next)
         {
-            entry = _delivered[i];
-            if (entry.Sequence != sequence) continue;
-            if (sequence <= s.Processed) break;
-            if (before == 0) s.DeliveredHead = entry.Next;
-            else _delivered[before].Next = entry.Next;
-            if (s.DeliveredTail == i) s.DeliveredTail = before;
-            s.UnackedMessages--;
-            s.UnackedBytes -= (uint)entry.BodyBytes;
-            _delivered.Return(i);
-            return true;
+            if (_delivered[found].Sequence == sequence) return sequence > s.Processed;
         }
 
-        entry = default;
         return false;
+    }
+
+    private void UnlinkDelivered(ref Session s, uint before, uint found)
+    {
+        ref var entry = ref _delivered[found];
+        if (before == 0) s.DeliveredHead = entry.Next;
+        else _delivered[before].Next = entry.Next;
+        if (s.DeliveredTail == found) s.DeliveredTail = before;
+        s.UnackedMessages--;
+        s.UnackedBytes -= (uint)entry.BodyBytes;
+        s.Clear(SessionFlags.CreditSpent);
+        _delivered.Return(found);
     }
 
     private static void WriteReceiptBody(Span<byte> body, uint incarnation)

@@ -9,11 +9,21 @@ public sealed partial class Home
     private readonly Slab<DeliveredEntry> _delivered;
     private readonly Queue<SessionRef> _waitingForPage = new();
 
+    /// <summary>
+    /// Cursors stopped in the turn before by unsent output or the bound on delivered entries. What a burst leaves unsent within a turn the kernel
+    /// may take whole at its end, and then nothing is drained later that <see cref="OnDrained"/> could tell.
+    /// </summary>
+    private readonly Queue<SessionRef> _stopped = new();
+
+    /// <summary>Those that were still stopped then; looked at again after <see cref="RetryIntervalMs"/>.</summary>
+    private readonly Queue<SessionRef> _stillStopped = new();
+
     private ErrorCode OnCredit(uint index, ref Session s, ReadOnlySpan<byte> payload)
     {
         if (!CreditFrame.TryParse(payload, out var credit, out var error)) return error;
         s.CreditMessages = Math.Min(credit.Messages, _options.MaxCreditMessages);
         s.CreditBytes = Math.Min(credit.Bytes, _options.MaxCreditBytes);
+        s.Clear(SessionFlags.CreditSpent);
         Pump(index, ref s);
         return ErrorCode.None;
     }
@@ -87,8 +97,14 @@ public sealed partial class Home
     /// <summary>Asks the log for what comes after the cursor, if the device may be sent more.</summary>
     private void Pump(uint index, ref Session s)
     {
-        if (!s.IsOnline || (s.Flags & (SessionFlags.Behind | SessionFlags.Reading | SessionFlags.ReadQueued)) != SessionFlags.Behind) return;
-        if (!MayDeliver(in s, 0)) return;
+        const SessionFlags All = SessionFlags.Behind | SessionFlags.Reading | SessionFlags.ReadQueued | SessionFlags.CreditSpent;
+        if (!s.IsOnline || (s.Flags & All) != SessionFlags.Behind || !s.HasCredit(0)) return;
+        if (IsStoppedBesidesCredit(in s))
+        {
+            Stop(index, ref s);
+            return;
+        }
+
         var entries = (int)Math.Min((uint)_options.PageEntries, s.CreditMessages - s.UnackedMessages);
         if (_log.TryBeginRead(s.Key, s.Delivered, entries, _options.PageBytes, (ulong)s.Epoch << 32 | index))
         {
@@ -141,21 +157,37 @@ public sealed partial class Home
         {
             entries++;
             if (record.Sequence <= s.Delivered) continue;
-            if (record.Sequence <= s.OwedThrough)
+            if (record.Sequence <= s.OwedThrough || OwesRejectionOf(in s, record.Sequence))
             {
-                s.Delivered = record.Sequence; // acknowledged before; it leaves when its receipt is durable
+                s.Delivered = record.Sequence; // the device is done with it; it leaves when its receipt is durable
                 continue;
             }
 
             if (record.Sequence <= s.Processed)
             {
                 // The device has it from an earlier session: not sent again, but its receipt is owed.
-                if (!Note(ref s, in record)) return;
+                if (!Note(ref s, in record))
+                {
+                    Stop(index, ref s);
+                    return;
+                }
+
                 ListForAcknowledging(index, ref s);
                 continue;
             }
 
-            if (!MayDeliver(in s, record.Body.Length) || !Deliver(ref s, in record)) return; // stays behind; credit or drain goes on
+            if (!s.HasCredit(record.Body.Length))
+            {
+                s.Set(SessionFlags.CreditSpent); // stays behind until credit comes back
+                return;
+            }
+
+            if (!MayDeliver(in s, record.Body.Length) || !Deliver(ref s, in record))
+            {
+                Stop(index, ref s);
+                return;
+            }
+
             Counters.DeliveredFromLog++;
         }
 
@@ -163,8 +195,41 @@ public sealed partial class Home
         else Pump(index, ref s);
     }
 
-    private bool MayDeliver(in Session s, int bodyBytes) =>
-        s.HasCredit(bodyBytes) && _connections.UnsentBytes(s.Connection) <= _options.MaxUnsentBytes;
+    private bool MayDeliver(in Session s, int bodyBytes) => s.HasCredit(bodyBytes) && !IsStoppedBesidesCredit(in s);
+
+    private bool IsStoppedBesidesCredit(in Session s) =>
+        _delivered.IsFull || _connections.UnsentBytes(s.Connection) > _options.MaxUnsentBytes;
+
+    private void Stop(uint index, ref Session s)
+    {
+        if (s.Has(SessionFlags.Stopped)) return;
+        s.Set(SessionFlags.Stopped);
+        _stopped.Enqueue(new SessionRef(index, s.Epoch));
+    }
+
+    /// <summary>Lets cursors go on that were stopped in the turn before.</summary>
+    private void ResumeStopped()
+    {
+        for (var n = _stopped.Count; n > 0; n--)
+        {
+            var reference = _stopped.Dequeue();
+            ref var s = ref _sessions[reference.Index];
+            if (s.Epoch != reference.Epoch) continue;
+            if (IsStoppedBesidesCredit(in s))
+            {
+                _stillStopped.Enqueue(reference);
+                continue;
+            }
+
+            s.Clear(SessionFlags.Stopped);
+            Pump(reference.Index, ref s);
+        }
+    }
+
+    private void RetryStopped()
+    {
+        while (_stillStopped.TryDequeue(out var reference)) _stopped.Enqueue(reference);
+    }
 
     /// <summary>Writes one entry to its device and notes it as delivered. False: the bound on delivered entries is reached.</summary>
     private bool Deliver(ref Session s, in LogRecord record)
@@ -235,6 +300,7 @@ public sealed partial class Home
     {
         var index = s.DeliveredHead;
         ref var entry = ref _delivered[index];
+        s.Clear(SessionFlags.CreditSpent);
         s.DeliveredHead = entry.Next;
         if (s.DeliveredHead == 0) s.DeliveredTail = 0;
         s.UnackedMessages--;
@@ -269,6 +335,7 @@ public sealed partial class Home
         else _delivered[kept].Next = 0;
         s.DeliveredTail = kept;
         s.Delivered = kept == 0 ? s.OwedThrough : _delivered[kept].Sequence;
+        s.Clear(SessionFlags.CreditSpent);
         if (s.Has(SessionFlags.Reading)) s.Set(SessionFlags.DiscardPage); // it was asked for by the old cursor
         s.Set(SessionFlags.Behind);
         s.ProgressAtMs = _nowMs;

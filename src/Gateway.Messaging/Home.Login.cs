@@ -37,7 +37,7 @@ public sealed partial class Home
         s.Connection = connection;
         s.Epoch = ++_epoch;
         s.Window = window;
-        s.Flags = (s.Flags & SessionFlags.AckListed) | SessionFlags.Behind;
+        s.Flags = (s.Flags & SessionFlags.OfTheMailbox) | SessionFlags.Behind;
         s.Redeliveries = 0;
         s.CreditMessages = Math.Min(login.CreditMessages, _options.MaxCreditMessages);
         s.CreditBytes = Math.Min(login.CreditBytes, _options.MaxCreditBytes);
@@ -228,14 +228,26 @@ public sealed partial class Home
     /// </summary>
     private void Detach(uint index, ref Session s, bool keep)
     {
+        var waits = SomethingWaits(in s);
         s.Connection = 0;
         s.Epoch = ++_epoch;
-        s.Flags &= SessionFlags.AckListed;
+        s.Flags &= SessionFlags.OfTheMailbox;
         Online--;
         while (s.DeliveredHead != 0) _delivered.Return(TakeDelivered(ref s));
         if (keep) return;
-        if (_log.State(s.Key).Last > s.OwedThrough) RaiseOffline(ref s);
+        if (waits) RaiseOffline(ref s);
         ReleaseIfFinished(index, ref s);
+    }
+
+    /// <summary>
+    /// Something durable is in the mailbox that the device is not done with. What is not durable yet is left out: its commit raises the event.
+    /// </summary>
+    private bool SomethingWaits(in Session s)
+    {
+        if (s.DeliveredHead != 0) return true;
+        if (!s.Has(SessionFlags.Behind)) return false;
+        var state = _log.State(s.Key);
+        return state.Last > s.Delivered && state.First < _commits.OldestSequence;
     }
 
     /// <summary>Raises the offline event, once an absence.</summary>

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Gateway.Protocol;
 
 namespace Gateway.Messaging;
@@ -87,16 +86,9 @@ public sealed partial class Home
         return frame.Kind switch
         {
             SendKind.Message => RefusalReason.None,
-            SendKind.Read => IsReadBody(frame.Body) ? RefusalReason.None : RefusalReason.UnsupportedKind,
+            SendKind.Read => ReadBody.TryParse(frame.Body, out _, out _) ? RefusalReason.None : RefusalReason.UnsupportedKind,
             _ => RefusalReason.UnsupportedKind,
         };
-    }
-
-    private static bool IsReadBody(ReadOnlySpan<byte> body)
-    {
-        var numberBytes = body.Length - SendFrame.ReadBodyFixedBytes;
-        return numberBytes >= 8 && numberBytes % 8 == 0 && numberBytes <= 8 * Wire.MaxReceiptNumbers
-            && BinaryPrimitives.ReadUInt32LittleEndian(body[4..]) == 0;
     }
 
     /// <summary>

@@ -61,10 +61,12 @@ public sealed partial class Home
         _refusals = new RecentRefusals[homes];
         _repliesSeen = new uint[homes];
         _waitingForCredit = new Queue<SessionRef>[homes];
+        _acksWithoutCredit = new Queue<uint>[homes];
         for (var i = 0; i < homes; i++)
         {
             _refusals[i] = new RecentRefusals();
             _waitingForCredit[i] = new Queue<SessionRef>();
+            _acksWithoutCredit[i] = new Queue<uint>();
         }
     }
 
@@ -112,17 +114,14 @@ public sealed partial class Home
             switch (type)
             {
                 case FrameType.Send:
-                    if (OnSend(session, ref s, payload, out error)) break;
-                    if (error != ErrorCode.None) break;
-                    Counters.Parked++;
-                    _connections.Pause(connection);
-                    return FrameResult.Parked;
+                    if (OnSend(session, ref s, payload, out error) || error != ErrorCode.None) break;
+                    return Park(connection);
                 case FrameType.Acknowledge:
                     error = OnAcknowledge(session, ref s, payload);
                     break;
                 case FrameType.Reject:
-                    error = OnReject(session, ref s, payload);
-                    break;
+                    if (OnReject(session, ref s, payload, out error) || error != ErrorCode.None) break;
+                    return Park(connection);
                 case FrameType.Ephemeral:
                     error = OnEphemeral(ref s, payload);
                     break;
@@ -146,6 +145,14 @@ public sealed partial class Home
         return FrameResult.Closed;
     }
 
+    /// <summary>Rule 8: no room at another home for what the frame asks; the connection is not read until there is.</summary>
+    private FrameResult Park(ulong connection)
+    {
+        Counters.Parked++;
+        _connections.Pause(connection);
+        return FrameResult.Parked;
+    }
+
     /// <summary>The connection sent what cannot be read, or what its session may not: says why and closes it.</summary>
     public void OnProtocolError(ulong connection, uint session, ErrorCode error, FrameType type)
     {
@@ -160,6 +167,7 @@ public sealed partial class Home
     /// </summary>
     public void OnTurn()
     {
+        ResumeStopped();
         ReleaseCommitted();
         TakePages();
         if (_nowMs - _retriedAtMs >= RetryIntervalMs)
@@ -167,6 +175,7 @@ public sealed partial class Home
             _retriedAtMs = _nowMs;
             RetryWaitingReceipts();
             RetryBlockedAcknowledgements();
+            RetryStopped();
         }
 
         WorkOffAcknowledgements();
@@ -213,16 +222,19 @@ public sealed partial class Home
         ForwardEphemeral(notice.To, notice.From, (EphemeralKind)notice.EphemeralKind, data);
     }
 
-    /// <summary>Requests to that home may succeed again: whoever waited goes on.</summary>
+    /// <summary>
+    /// Requests to that home may succeed again: whoever waited goes on. Receipts first: they empty mailboxes, what waits behind them fills them,
+    /// and a flood of senders would take every slot.
+    /// </summary>
     public void OnRequestCredit(int toHome)
     {
+        if (!SpendCreditOnReceipts(toHome)) return;
         var waiting = _waitingForCredit[toHome];
         for (var n = waiting.Count; n > 0; n--)
         {
             var reference = waiting.Dequeue();
             ref var s = ref _sessions[reference.Index];
             if (s.Epoch != reference.Epoch || s.Connection == 0) continue;
-            ListForAcknowledging(reference.Index, ref s);
             _connections.Resume(s.Connection);
         }
     }

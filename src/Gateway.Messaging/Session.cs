@@ -22,6 +22,14 @@ internal enum SessionFlags : ushort
     DiscardPage = 128,
     /// <summary>Absent, and the offline event of this absence was raised.</summary>
     OfflineRaised = 256,
+    /// <summary>The receipts owed may hold a rejection, whose entry is passed over when it is read again.</summary>
+    OwesRejection = 512,
+    /// <summary>The entry after the cursor does not fit the credit: reading it again before some came back is for nothing.</summary>
+    CreditSpent = 1024,
+    /// <summary>In a queue of stopped cursors.</summary>
+    Stopped = 2048,
+    /// <summary>What outlives a connection: it speaks of the mailbox.</summary>
+    OfTheMailbox = AckListed | OwesRejection,
 }
 
 /// <summary>
@@ -102,7 +110,7 @@ internal struct DeliveredEntry
 {
     public ulong Sequence;
 
-    /// <summary>Who is told when it is acknowledged; 0 for a receipt, which earns none.</summary>
+    /// <summary>Who is told when it is acknowledged; 0 for a receipt, which earns none, and once the receipt that names it was asked for.</summary>
     public ulong Sender;
     public ulong Number;
     public uint Incarnation;

@@ -62,7 +62,7 @@ public readonly record struct Address(ulong Value) : ISpanFormattable
     public static bool TryParse(ReadOnlySpan<char> text, out Address address, [NotNullWhen(false)] out string? error)
     {
         address = default;
-        var rest = text.Trim();
+        var rest = text.Trim(' ');
         var kind = AddressKind.User;
         if (rest.StartsWith("group/", StringComparison.Ordinal))
         {

@@ -8,7 +8,12 @@ internal sealed class MonotonicClock(TimeProvider time, int tickMs)
 
     public int TickMs => tickMs;
 
-    public long NowUs() => 1000 + (long)((Int128)(time.GetTimestamp() - _start) * 1_000_000 / _frequency);
+    public long NowUs()
+    {
+        // Whole seconds apart, so that nothing overflows within any uptime.
+        var (seconds, rest) = Math.DivRem(time.GetTimestamp() - _start, _frequency);
+        return 1000 + seconds * 1_000_000 + rest * 1_000_000 / _frequency;
+    }
 
     /// <summary>The tick that a time in milliseconds lies in.</summary>
     public uint TickOf(long ms) => (uint)(ms / tickMs);

@@ -11,8 +11,6 @@ namespace Gateway.Transport;
 /// </summary>
 public sealed partial class Reactor
 {
-    private const int ECANCELED = 125;
-
     private readonly Queue<Death> _dead = new();
 
     /// <summary>
@@ -23,7 +21,7 @@ public sealed partial class Reactor
     {
         ref var slot = ref FindLiving(c);
         if (IsNone(ref slot)) return;
-        if (slot.State == SlotState.Connecting) Kill(ref slot, c.Slot, CloseReason.Aborted, ECANCELED);
+        if (slot.State == SlotState.Connecting) Kill(ref slot, c.Slot, CloseReason.Aborted, Errno.ECANCELED);
         else if (slot.State == SlotState.Open) BeginClose(ref slot, c.Slot);
     }
 
@@ -32,14 +30,15 @@ public sealed partial class Reactor
     {
         ref var slot = ref FindLiving(c);
         if (IsNone(ref slot)) return;
-        Kill(ref slot, c.Slot, CloseReason.Aborted, slot.State == SlotState.Connecting ? ECANCELED : 0, reset: true);
+        Kill(ref slot, c.Slot, CloseReason.Aborted, slot.State == SlotState.Connecting ? Errno.ECANCELED : 0, reset: true);
     }
 
     private void BeginClose(ref ConnectionSlot slot, uint index)
     {
         slot.State = SlotState.Closing;
         LeaveHandshake(ref slot);
-        // The lease of kept input may be what the handler is reading at this moment; PresentKept drops it then. Otherwise burying does.
+        // The handler may be reading the kept input at this moment; PresentKept drops it afterwards.
+        if (index != _presenting) DropInput(ref slot);
         ArmDeadline(ref slot, index, _lingerTicks);
         if (slot.Output == 0) FinishClose(ref slot, index);
         else if (!slot.Has(SlotFlags.PeerEnded)) _backend.SubmitReceive(index);
@@ -123,8 +122,8 @@ public sealed partial class Reactor
             switch (death.Was)
             {
                 case SlotState.Connecting: _handler.OnConnected(death.Id, death.Errno); break;
-                // Its id died with the move.
-                case SlotState.Moving: break;
+                // Its id died with the move; only the group's stop ends it here.
+                case SlotState.Moving: _meters.Closed++; break;
                 default:
                     _meters.Closed++;
                     _handler.OnClosed(death.Id, slot.Tag, death.Reason, death.Errno);

@@ -11,6 +11,8 @@ public sealed partial class Reactor
 {
     private readonly IdQueue _overBudget = new();
     private uint _budgetTick;
+    // The slot whose bytes the handler is reading.
+    private uint _presenting = ConnectionSlot.None;
 
     /// <summary>Stops reading; bytes already received are kept. The idle and frame deadlines stand still meanwhile.</summary>
     public void PauseReading(ConnectionId c)
@@ -33,7 +35,8 @@ public sealed partial class Reactor
         if (!slot.Has(cause)) return;
         slot.Flags &= ~cause;
         if (slot.Has(SlotFlags.AnyPause)) return;
-        if (slot.Input == 0)
+        // What the handler is about to leave unconsumed counts as kept.
+        if (slot.Input == 0 && id.Slot != _presenting)
         {
             _backend.SubmitReceive(id.Slot);
         }
@@ -97,7 +100,9 @@ public sealed partial class Reactor
             return;
         }
 
+        _presenting = id.Slot;
         var consumed = _handler.OnReceived(id, bytes);
+        _presenting = ConnectionSlot.None;
         if ((uint)consumed > (uint)bytes.Length)
             throw new InvalidOperationException($"OnReceived consumed {consumed} of {bytes.Length} bytes.");
         if (consumed != bytes.Length && slot.State is SlotState.Open or SlotState.Moving) Keep(ref slot, id, bytes[consumed..]);
@@ -107,7 +112,9 @@ public sealed partial class Reactor
     {
         var lease = _leases[slot.Input];
         var kept = lease.Peek();
+        _presenting = id.Slot;
         var consumed = _handler.OnReceived(id, in kept);
+        _presenting = ConnectionSlot.None;
         if ((ulong)consumed > (ulong)kept.Length)
             throw new InvalidOperationException($"OnReceived consumed {consumed} of {kept.Length} bytes.");
 

@@ -166,7 +166,8 @@ public sealed partial class Reactor
         var taken = _backend.SubmitSend(index, bytes);
         if (taken < 0)
         {
-            Kill(ref slot, index, ReasonOf(-taken), -taken);
+            // A move always arrives: what could not be sent goes along, and the target finds out.
+            if (slot.State != SlotState.Moving) Kill(ref slot, index, ReasonOf(-taken), -taken);
             return -1;
         }
 

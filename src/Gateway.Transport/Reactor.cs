@@ -88,6 +88,12 @@ public sealed partial class Reactor
     /// <summary>Frees what the kernel holds for the reactor, after its thread ended.</summary>
     internal void Release()
     {
+        // Stop left none; a reactor that failed did.
+        for (uint index = 0; index < _table.High; index++)
+        {
+            if (_table[index] is { State: not SlotState.Free, Descriptor: >= 0 }) _ = _backend.Close(index, reset: false);
+        }
+
         _backend.Dispose();
         _table.Dispose();
     }

@@ -33,7 +33,7 @@ public sealed partial class DeviceModel
     public void Receive()
     {
         if (Connection is null || !Reads) return;
-        var before = HighestSeen;
+        var before = Inbox.Count + Receipts.Count + Repeats;
         while (true)
         {
             var wire = Connection.Wire;
@@ -45,7 +45,7 @@ public sealed partial class DeviceModel
         }
 
         if (Connection.IsClosed) IsWelcome = false;
-        if (Acknowledges && IsWelcome && HighestSeen > before) Acknowledge();
+        if (Acknowledges && IsWelcome && Inbox.Count + Receipts.Count + Repeats > before) Acknowledge();
     }
 
     private void OnFrame(FrameType type, ReadOnlySpan<byte> payload)

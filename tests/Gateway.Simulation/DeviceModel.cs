@@ -77,6 +77,8 @@ public sealed partial class DeviceModel
     /// <summary>Opens a connection at a reactor and says hello. The rest of the handshake goes on in <see cref="Receive"/>.</summary>
     public void Connect(int reactor = 0)
     {
+        // Two logins that both ask for a fresh incarnation may arrive in either order, and the later fences the earlier.
+        if (Incarnation == 0) HangUp();
         Connection = _net.Accept(reactor);
         IsWelcome = false;
         foreach (var entry in _outbox.Values) entry.IsOut = false;
@@ -92,14 +94,23 @@ public sealed partial class DeviceModel
 
     public void HangUp() => Connection?.HangUp();
 
-    /// <summary>Loses what it needs to be recognised: its incarnation and its outbox. Its position too with <paramref name="position"/>.</summary>
+    /// <summary>
+    /// Starts anew without what it needs to be recognised, its incarnation and its outbox; without its position too with
+    /// <paramref name="position"/>. What its old connection still held for it is unread.
+    /// </summary>
     public void Forget(bool position = false)
     {
+        HangUp();
+        Connection = null;
+        IsWelcome = false;
         Incarnation = 0;
         NextNumber = 1;
         _outbox.Clear();
         if (position) Position = 0;
     }
+
+    /// <summary>Claims to be in an incarnation that it may never have been given.</summary>
+    public void Pretend(uint incarnation) => Incarnation = incarnation;
 
     /// <summary>Sends a new message, or puts it into the outbox for the next login; returns its number.</summary>
     public ulong Send(Address to, string body, SendKind kind = SendKind.Message)
@@ -122,11 +133,13 @@ public sealed partial class DeviceModel
     /// <summary>Gives up waiting for a number: the next send moves the window past it if it is the lowest.</summary>
     public void Abandon(ulong number) => _outbox.Remove(number);
 
-    /// <summary>Acknowledges everything up to a sequence, or everything seen.</summary>
+    /// <summary>Acknowledges everything up to a sequence, or everything this connection has brought.</summary>
     public void Acknowledge(ulong? sequence = null)
     {
-        Position = Math.Max(Position, sequence ?? HighestSeen);
-        if (Position != 0) Write(_frame.AsSpan(0, AcknowledgeFrame.Write(_frame, sequence ?? Position)));
+        var upTo = sequence ?? _lastOnConnection;
+        if (upTo == 0) return;
+        Position = Math.Max(Position, upTo);
+        Write(_frame.AsSpan(0, AcknowledgeFrame.Write(_frame, upTo)));
     }
 
     public void Reject(ulong sequence, ushort reason) => Write(_frame.AsSpan(0, RejectFrame.Write(_frame, sequence, reason)));

@@ -107,6 +107,15 @@ public sealed class HomeNet : IDeviceKeys, ILogRecovery
         return true;
     }
 
+    /// <summary>The oldest request of one lane arrives. False: no request is on its way.</summary>
+    public bool TryDeliverRequest()
+    {
+        var lane = _links.Lanes.FirstOrDefault(l => l.Requests.Count != 0);
+        if (lane is null) return false;
+        _links.DeliverRequest(lane);
+        return true;
+    }
+
     /// <summary>Lets everything happen except commits and reads: lanes, turns, devices, until nothing more does.</summary>
     public void Exchange() => Run(durable: false);
 

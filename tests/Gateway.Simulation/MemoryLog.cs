@@ -34,6 +34,9 @@ public sealed class MemoryLog : IHomeLog
     /// <summary>Pages asked for and not yet arrived.</summary>
     public int ReadsUnderWay => _asked.Count;
 
+    /// <summary>Pages ever asked for.</summary>
+    public long ReadsBegun { get; private set; }
+
     /// <summary>Pages asked for, arrived or taken, and not given back.</summary>
     public int PagesOut { get; private set; }
 
@@ -77,6 +80,7 @@ public sealed class MemoryLog : IHomeLog
         ArgumentOutOfRangeException.ThrowIfLessThan(maxEntries, 1);
         if (PagesOut >= _store.PagesPerHome) return false;
         PagesOut++;
+        ReadsBegun++;
         if (!_idle.TryPop(out var page)) page = new MemoryLogPage(this);
         page.Begin(token);
         // Like the node's engine: what the page will hold is settled now, by the index; only the bodies come later.

@@ -19,11 +19,11 @@ internal sealed class Connector
     private uint _generation;
     private int _sessions;
 
-    public Connector(SessionParts parts, StoreSnapshot snapshot, Jitter jitter, Action<ClientStateChange> changed, Action<NodeRestoration> restored)
+    public Connector(SessionParts parts, StoreSnapshot snapshot, Action<ClientStateChange> changed, Action<NodeRestoration> restored)
     {
         _parts = parts;
         _options = parts.Options;
-        _backoff = new ReconnectBackoff(_options.ReconnectMin, _options.ReconnectMax, _options.StableAfter, jitter);
+        _backoff = new ReconnectBackoff(_options, parts.Jitter);
         _changed = changed;
         _restored = restored;
         _incarnation = snapshot.Incarnation;
@@ -83,7 +83,7 @@ internal sealed class Connector
                 return Stopped(end);
             }
 
-            var pause = _backoff.Next(end.RetryAfter);
+            var pause = end.RetryAfter is { } hint ? _backoff.AfterHint(hint) : IsSlow(end) ? _backoff.Slow() : _backoff.Next();
             _changed(new ClientStateChange(ClientState.Waiting, end.Reason, end.Code, end.Message, pause, end.InnerException));
             try
             {
@@ -96,10 +96,14 @@ internal sealed class Connector
         }
     }
 
-    /// <summary>Coming back would change nothing, or would fight with whoever took over.</summary>
-    private static bool Forbids(DisconnectedException end) => end.Code is
-        ErrorCode.AuthenticationFailed or ErrorCode.KeyRevoked or ErrorCode.TakenOver or ErrorCode.BadAddress or ErrorCode.UnsupportedVersion
-        or ErrorCode.BadMagic or ErrorCode.ResumeAhead;
+    /// <summary>Coming back would change nothing, or would fight with whoever took over. PROTOCOL.md, "Error codes".</summary>
+    private static bool Forbids(DisconnectedException end) => end.Reason == DisconnectReason.NodeNotAuthentic || end.Code is
+        ErrorCode.AuthenticationFailed or ErrorCode.KeyRevoked or ErrorCode.TakenOver or ErrorCode.UnsupportedVersion or ErrorCode.BadMagic or ErrorCode.ResumeAhead;
+
+    /// <summary>A defect of either side, or an operator's decision: coming back soon would only repeat it.</summary>
+    private static bool IsSlow(DisconnectedException end) => end.Reason == DisconnectReason.ProtocolViolation || end.Code is
+        ErrorCode.MalformedFrame or ErrorCode.FrameTooLarge or ErrorCode.UnknownFrameType or ErrorCode.UnexpectedFrame or ErrorCode.BadAddress
+        or ErrorCode.WindowExceeded or ErrorCode.AcknowledgeAhead or ErrorCode.RejectUnknown or ErrorCode.Kicked;
 
     private static ClientStateChange Stopped(DisconnectedException end) =>
         new(ClientState.Stopped, end.Reason, end.Code, end.Message, Error: end.InnerException);

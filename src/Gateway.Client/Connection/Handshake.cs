@@ -40,13 +40,13 @@ internal static class Handshake
         await link.Output.FlushAsync(cancellationToken);
 
         var nodeNonce = ReadChallenge(await ExpectAsync(link, FrameType.Challenge, cancellationToken));
-        var credentials = options.Credentials;
+        var key = options.Key;
         link.Output.Advance(AuthenticateFrame.Write(
-            link.Output.GetSpan(AuthenticateFrame.FrameBytes), credentials.Address, credentials.KeyEpoch, incarnation, resume,
-            (uint)creditMessages, creditMessages == 0 ? 0 : (uint)options.CreditBytes, credentials.Key, clientNonce, nodeNonce));
+            link.Output.GetSpan(AuthenticateFrame.FrameBytes), key.Address, key.Epoch, incarnation, resume,
+            (uint)creditMessages, creditMessages == 0 ? 0 : (uint)options.CreditBytes, key.Key, clientNonce, nodeNonce));
         await link.Output.FlushAsync(cancellationToken);
 
-        return ReadWelcome(await ExpectAsync(link, FrameType.Welcome, cancellationToken), credentials, clientNonce, nodeNonce);
+        return ReadWelcome(await ExpectAsync(link, FrameType.Welcome, cancellationToken), key.Key, clientNonce, nodeNonce);
     }
 
     private static async Task<byte[]> ExpectAsync(Link link, FrameType expected, CancellationToken cancellationToken)
@@ -66,14 +66,15 @@ internal static class Handshake
     private static byte[] ReadChallenge(byte[] payload)
     {
         if (!ChallengeFrame.TryParse(payload, out var challenge, out var error)) throw DisconnectedException.Violation($"The challenge cannot be read: {error}.");
+        if (challenge.Features != 0) throw DisconnectedException.Violation("The node chose features that were not offered.");
         return challenge.NodeNonce.ToArray();
     }
 
-    private static Login ReadWelcome(byte[] payload, DeviceCredentials credentials, byte[] clientNonce, byte[] nodeNonce)
+    private static Login ReadWelcome(byte[] payload, byte[] key, byte[] clientNonce, byte[] nodeNonce)
     {
         if (!WelcomeFrame.TryParse(payload, out var w, out var error)) throw DisconnectedException.Violation($"The welcome cannot be read: {error}.");
         Span<byte> proof = stackalloc byte[Wire.ProofBytes];
-        HandshakeProof.OfNode(credentials.Key, clientNonce, nodeNonce, w.Proven, proof);
+        HandshakeProof.OfNode(key, clientNonce, nodeNonce, w.Proven, proof);
         if (!HandshakeProof.Matches(proof, w.Proof)) throw new DisconnectedException(DisconnectReason.NodeNotAuthentic, "The node does not know the device's key.");
         return new Login(w.SessionEpoch, w.Incarnation, w.WindowLow, w.WindowSettled, w.Generation, w.MaxBodyBytes, w.IdleTimeoutMs, w.Pending);
     }

@@ -9,17 +9,17 @@ namespace Gateway.Client;
 /// <param name="nowMs">Now.</param>
 internal sealed class KeepAlive(long intervalMs, long timeoutMs, long nowMs)
 {
-    private const long LongestIntervalMs = 30_000;
+    private const long WithoutIdleTimeoutMs = 300_000;
 
     private long _receivedMs = nowMs;
     private long _sentMs = nowMs;
     private long _pingedMs = nowMs;
 
-    /// <summary>The node has to hear from the device within its idle timeout, even if one ping is late.</summary>
-    public static long IntervalMs(TimeSpan? configured, uint idleTimeoutMs)
+    /// <summary>Half of the idle timeout, less up to a tenth of it, so that devices do not ping in step. PROTOCOL.md, "Liveness".</summary>
+    public static long IntervalMs(TimeSpan? configured, uint idleTimeoutMs, Jitter jitter)
     {
         if (configured is { } interval) return Math.Max(1, (long)interval.TotalMilliseconds);
-        return idleTimeoutMs == 0 ? LongestIntervalMs : Math.Clamp(idleTimeoutMs / 3, 1, LongestIntervalMs);
+        return Math.Max(1, (long)((idleTimeoutMs == 0 ? WithoutIdleTimeoutMs : idleTimeoutMs / 2) * jitter.Between(0.9, 1)));
     }
 
     /// <summary>When a ping is due.</summary>

@@ -25,7 +25,7 @@ internal sealed class DisconnectedException(DisconnectReason reason, string deta
 /// <summary>One TCP connection as a pair of pipes. One reader and one writer at a time.</summary>
 internal sealed class Link : IAsyncDisposable
 {
-    private const int MaxHandshakePayload = 512;
+    private static readonly int MaxHandshakePayload = ConnectionRules.MaxNodePayloadBytes(ConnectionPhase.AwaitWelcome);
 
     private readonly NetworkStream _stream;
 
@@ -97,7 +97,8 @@ internal sealed class Link : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Input.CompleteAsync();
-        await Output.CompleteAsync();
+        // Completed in good order it would write what is left, to a peer that may be gone or not reading.
+        await Output.CompleteAsync(new ObjectDisposedException(nameof(Link)));
         await _stream.DisposeAsync();
     }
 

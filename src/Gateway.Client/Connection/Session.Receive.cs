@@ -8,8 +8,9 @@ internal sealed partial class Session
 {
     private async Task ReadAsync()
     {
-        var maxPayload = Wire.MaxPayloadBytes((int)Math.Min(_login.MaxBodyBytes, Wire.MaxBodyBytesCeiling));
-        var scratch = ArrayPool<byte>.Shared.Rent(maxPayload);
+        // More than the node takes itself: what was stored under a higher limit is still delivered.
+        var maxPayload = ConnectionRules.MaxNodePayloadBytes(ConnectionPhase.Established);
+        var scratch = Array.Empty<byte>();
         try
         {
             while (true)
@@ -17,6 +18,7 @@ internal sealed partial class Session
                 var result = await _link.Input.ReadAsync(_end.Token);
                 _keepAlive.OnReceived(_clock.NowMs);
                 var buffer = result.Buffer;
+                if (!buffer.IsSingleSegment && scratch.Length < buffer.Length) scratch = Grow(scratch, (int)Math.Min(buffer.Length, maxPayload + Wire.HeaderBytes));
                 ReadFrames(ref buffer, maxPayload, scratch);
                 _link.Input.AdvanceTo(buffer.Start, buffer.End);
                 if (result.IsCompleted) throw new DisconnectedException(DisconnectReason.ConnectionLost, "The node closed the connection.");
@@ -24,8 +26,15 @@ internal sealed partial class Session
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(scratch);
+            if (scratch.Length != 0) ArrayPool<byte>.Shared.Return(scratch);
         }
+    }
+
+    /// <summary>Room for a payload that straddles segments: it is no longer than what has arrived.</summary>
+    private static byte[] Grow(byte[] scratch, int length)
+    {
+        if (scratch.Length != 0) ArrayPool<byte>.Shared.Return(scratch);
+        return ArrayPool<byte>.Shared.Rent(length);
     }
 
     private void ReadFrames(ref ReadOnlySequence<byte> buffer, int maxPayload, byte[] scratch)
@@ -111,7 +120,8 @@ internal sealed partial class Session
     private bool OnEphemeral(ReadOnlySpan<byte> payload, out ErrorCode error)
     {
         if (!EphemeralFrame.TryParse(payload, out var frame, out error)) return false;
-        _parts.EphemeralReceived(new ReceivedEphemeral(frame.Peer, frame.Kind, frame.Data.ToArray()));
+        // Kinds left to later versions are ignored. PROTOCOL.md, "Ephemeral".
+        if (frame.Kind is EphemeralKind.Typing or EphemeralKind.StoppedTyping or >= (EphemeralKind)128) _parts.EphemeralReceived(new ReceivedEphemeral(frame.Peer, frame.Kind, frame.Data.ToArray()));
         return true;
     }
 

@@ -5,7 +5,7 @@ namespace Gateway.Client;
 
 /// <summary>What every session of a client shares.</summary>
 internal sealed record SessionParts(
-    GatewayClientOptions Options, Clock Clock, Outbox Outbox, Inbox Inbox, bool TakesMessages, ChannelReader<EphemeralDraft> Ephemerals, Action<ReceivedEphemeral> EphemeralReceived);
+    GatewayClientOptions Options, Clock Clock, Jitter Jitter, Outbox Outbox, Inbox Inbox, bool TakesMessages, ChannelReader<EphemeralDraft> Ephemerals, Action<ReceivedEphemeral> EphemeralReceived);
 
 /// <summary>Something ephemeral to be sent.</summary>
 internal readonly record struct EphemeralDraft(Address To, EphemeralKind Kind, ReadOnlyMemory<byte> Data);

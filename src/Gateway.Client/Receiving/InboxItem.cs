@@ -13,7 +13,9 @@ internal sealed class InboxItem
     public ReceivedReceipt? Receipt { get; }
     public ulong Sequence => Message?.Sequence ?? Receipt!.Sequence;
     public ulong Previous => Message?.Previous ?? Receipt!.Previous;
-    public int Bytes => Message?.Body.Length ?? 0;
+
+    /// <summary>What it counts against the credit.</summary>
+    public int Bytes => Message?.Body.Length ?? 8 * Receipt!.Numbers.Count;
 
     /// <summary>The latest session in which the node delivered it: only there may it be rejected.</summary>
     public int SeenIn

@@ -14,7 +14,6 @@ internal sealed class Outbox
 #pragma warning restore CA1001
 {
     private const int MaxBatch = 64;
-    private const int ShortestRetryMs = 20;
 
     private readonly IMessageStore _store;
     private readonly Clock _clock;
@@ -178,10 +177,10 @@ internal sealed class Outbox
             return;
         }
 
-        var pause = (long)(_jitter.Between(1, 1.5) * Math.Max(refused.RetryAfterMs, ShortestRetryMs));
+        var spread = _jitter.Between(1, 1.5);
         lock (_gate)
         {
-            if (!_window.Refuse(refused.Number, refused.Reason, _clock.NowMs + pause)) return;
+            if (!_window.Refuse(refused, _clock.NowMs, spread)) return;
         }
 
         Wake();

@@ -11,6 +11,11 @@ namespace Gateway.Client;
 /// </summary>
 internal sealed class SendWindow
 {
+    /// <summary>The pause when the node gives no hint: 1 s, doubled up to 60 s.</summary>
+    private const long FirstRetryMs = 1000;
+    private const long LongestRetryMs = 60_000;
+    private const int MaxDoublings = 6;
+
     private readonly Slot?[] _slots = new Slot?[Wire.WindowSize];
     private readonly Dictionary<Address, Hold> _holds = [];
 
@@ -128,23 +133,24 @@ internal sealed class SendWindow
     /// A temporary refusal. The recipient is held: once everything in flight to it was answered (all of it was refused for the order's sake) and the time
     /// has come, its lowest message goes alone, and when that is accepted the others follow in order.
     /// </summary>
+    /// <param name="frame">The refusal.</param>
+    /// <param name="nowMs">Now.</param>
+    /// <param name="spread">1 to 1.5: what the pause is multiplied by.</param>
     /// <returns>False: the number is not in flight; nothing changed.</returns>
-    public bool Refuse(ulong number, RefusalReason reason, long dueMs)
+    public bool Refuse(RefusedFrame frame, long nowMs, double spread)
     {
-        if (Find(number) is not { State: SlotState.InFlight } slot) return false;
+        if (Find(frame.Number) is not { State: SlotState.InFlight } slot) return false;
         slot.State = SlotState.Waiting;
         InFlight--;
         var to = slot.Entry.To;
-        if (!_holds.TryGetValue(to, out var hold))
-        {
-            _holds[to] = new Hold { DueMs = dueMs };
-        }
-        else
-        {
-            if (hold.Probe == number || reason != RefusalReason.HeldForOrder) hold.DueMs = Math.Max(hold.DueMs, dueMs);
-            if (hold.Probe == number) hold.Probe = 0;
-        }
+        if (!_holds.TryGetValue(to, out var hold)) hold = _holds[to] = new Hold();
+        else if (hold.Probe != frame.Number && frame.Reason == RefusalReason.HeldForOrder) return true; // it waits for another one, and says nothing about how long
 
+        var pause = frame.RetryAfterMs != 0 ? frame.RetryAfterMs : Math.Min(LongestRetryMs, FirstRetryMs << hold.Attempts);
+        hold.DueMs = Math.Max(hold.DueMs, nowMs + (long)(pause * spread));
+        if (hold.Probe != frame.Number) return true;
+        hold.Probe = 0;
+        hold.Attempts = Math.Min(hold.Attempts + 1, MaxDoublings);
         return true;
     }
 
@@ -181,6 +187,7 @@ internal sealed class SendWindow
     private sealed class Hold
     {
         public long DueMs { get; set; }
+        public int Attempts { get; set; }
         public ulong Probe { get; set; }
     }
 }

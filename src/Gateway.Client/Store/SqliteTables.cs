@@ -347,10 +347,14 @@ internal sealed class SqliteTables : IDisposable
         command.ExecuteNonQuery();
     }
 
-    private long Scalar(string sql)
+    internal long Scalar(string sql) => (long)ScalarObject(sql);
+
+    internal string Text(string sql) => (string)ScalarObject(sql);
+
+    private object ScalarObject(string sql)
     {
         using var command = _connection.CreateCommand();
         command.CommandText = sql;
-        return (long)command.ExecuteScalar()!;
+        return command.ExecuteScalar()!;
     }
 }

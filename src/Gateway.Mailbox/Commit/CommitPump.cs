@@ -15,9 +15,6 @@ internal sealed class CommitPump
     // How often an idle pump looks at the clock: for reservations and idle marks. Work wakes it at once.
     private const int IdleMs = 100;
 
-    // FASTER does its own bookkeeping of a commit on the thread pool; if the pool starves, the pump waits rather than let that pile up.
-    private const int MaxUnfinishedCommits = 64 * 1024;
-
     private readonly PumpParts _parts;
     private readonly FasterLog _log;
     private readonly LogDevice _device;
@@ -118,8 +115,7 @@ internal sealed class CommitPump
 
     private bool Commit(long tail)
     {
-        while (_parts.Tally.Unfinished > MaxUnfinishedCommits && !_watermark.IsFrozen) _parts.Wake.Wait(1);
-        _log.Commit(false);
+        FasterInternals.StartCommit(_log);
 
         // An appender inside FASTER's epoch may be the one to queue the last write, so the queue can be empty for a moment.
         while (_log.FlushedUntilAddress < tail)
@@ -179,7 +175,6 @@ internal sealed class CommitPump
 internal sealed record PumpParts(
     FasterLog Log,
     LogDevice Device,
-    CommitTally Tally,
     SegmentStore Segments,
     SuperblockFile Superblock,
     Watermark Watermark,

@@ -3,10 +3,7 @@ using Gateway.Mailbox.Storage;
 
 namespace Gateway.Mailbox.Commit;
 
-/// <summary>
-/// A thread beside the commit path: allocates segments before admission counts on them, looks again for space on a full disk, and watches
-/// that commits make progress, which the pump cannot do while it hangs in the kernel.
-/// </summary>
+/// <summary>A thread beside the commit path that allocates segments before admission counts on them, and on a full disk looks again for space.</summary>
 internal sealed class SegmentKeeper
 {
     private const int TickMs = 250;
@@ -15,26 +12,23 @@ internal sealed class SegmentKeeper
     private readonly SegmentStore _segments;
     private readonly Admission _admission;
     private readonly Watermark _watermark;
-    private readonly TimeProvider _time;
-    private readonly TimeSpan _stallLimit;
+    private readonly WakeSignal _wake;
     private readonly Thread _thread;
     private volatile bool _stopping;
 
-    public SegmentKeeper(FasterLog log, SegmentStore segments, Admission admission, Watermark watermark, WakeSignal wake, MailboxLogOptions options, TimeProvider time)
+    public SegmentKeeper(FasterLog log, SegmentStore segments, Admission admission, Watermark watermark, WakeSignal wake)
     {
-        (_log, _segments, _admission, _watermark, Wake, _time) = (log, segments, admission, watermark, wake, time);
-        _stallLimit = options.CommitStallLimit;
+        (_log, _segments, _admission, _watermark, _wake) = (log, segments, admission, watermark, wake);
         _thread = new Thread(Run) { IsBackground = true, Name = "mailbox segments" };
     }
 
-    private WakeSignal Wake { get; }
-
     public void Start() => _thread.Start();
 
+    /// <summary>False when the thread hangs in the kernel.</summary>
     public bool Stop()
     {
         _stopping = true;
-        Wake.Set();
+        _wake.Set();
         return _thread.ThreadState.HasFlag(ThreadState.Unstarted) || _thread.Join(TimeSpan.FromSeconds(10));
     }
 
@@ -54,16 +48,11 @@ internal sealed class SegmentKeeper
     {
         try
         {
-            var committed = _watermark.Through;
-            var progress = _time.GetTimestamp();
+            Func<long> tail = () => _log.TailAddress;
             while (!_stopping && !_watermark.IsFrozen)
             {
-                Allocate(_segments, _admission, () => _log.TailAddress);
-
-                var now = _watermark.Through;
-                if (now != committed || _log.TailAddress == now) (committed, progress) = (now, _time.GetTimestamp());
-                else if (_time.GetElapsedTime(progress) >= _stallLimit) throw new LogFailedException($"Nothing was committed for {_stallLimit} while {_log.TailAddress - now} bytes waited from address {now} on.");
-                Wake.Wait(TickMs);
+                Allocate(_segments, _admission, tail);
+                _wake.Wait(TickMs);
             }
         }
         catch (Exception e)

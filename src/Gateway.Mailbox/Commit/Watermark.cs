@@ -25,6 +25,12 @@ internal sealed class Watermark(Action<Exception>? onFailed)
         }
     }
 
+    /// <summary>The log was closed: nothing failed, and nothing is written any more.</summary>
+    public void Close()
+    {
+        lock (_gate) _cause ??= new ObjectDisposedException(nameof(MailboxLog));
+    }
+
     /// <summary>Any thread. The first cause counts and is told; later ones follow from it.</summary>
     public void Fail(Exception cause)
     {

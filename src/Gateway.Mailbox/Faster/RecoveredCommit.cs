@@ -22,7 +22,7 @@ internal sealed class RecoveredCommit : ILogCommitManager
 
     public byte[]? GetCommitMetadata(long commitNum) => commitNum == 1 ? _metadata : null;
 
-    // Runs on a pool thread after the flush; FASTER swallows what it throws, so nothing may depend on it.
+    // FASTER would call it on a pool thread and swallow what it throws: nothing may depend on it.
     public void Commit(long beginAddress, long untilAddress, byte[] commitMetadata, long commitNum, bool forceWriteMetadata)
     {
     }

@@ -292,7 +292,8 @@ internal sealed unsafe class MailboxIndex(ulong seed, int segmentBits) : IDispos
         var chunk = _chunks[last];
         if (chunk->Start + chunk->Count == ChunkSlab.Capacity(chunk->Class))
         {
-            var added = _chunks.Allocate(ClassFor(slot->Entries / 2));
+            // A third more: a quarter of a chain is air at most, and chains stay short.
+            var added = _chunks.Allocate(ClassFor(slot->Entries / 3));
             chunk->Next = added;
             last = added;
             chunk = _chunks[last];

@@ -159,11 +159,18 @@ internal sealed class PosixFileSystem : ILogFileSystem
 
         public int TryLock() => Posix.TryLock(_fd);
 
-        /// <summary>Says in the file itself who holds it, for people.</summary>
+        /// <summary>Says in the file itself who holds it, for people; a full disk must not keep a log from opening over it.</summary>
         public void Stamp(string text)
         {
-            Check(Posix.Truncate(_fd, 0), "ftruncate");
-            Write(0, Encoding.ASCII.GetBytes(text));
+            try
+            {
+                Check(Posix.Truncate(_fd, 0), "ftruncate");
+                Write(0, Encoding.ASCII.GetBytes(text));
+            }
+            catch (LogIOException)
+            {
+                // The lock holds without its text.
+            }
         }
 
         public string FirstLine()

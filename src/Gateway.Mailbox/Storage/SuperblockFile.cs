@@ -52,13 +52,10 @@ internal sealed class SuperblockFile : IDisposable
         const string Temporary = Superblock.FileName + ".new";
         files.Delete(Temporary);
         var file = files.TryCreate(Temporary, Superblock.FileBytes) ?? throw new LogIOException(Path.Combine(files.Folder, Superblock.FileName), "fallocate", Posix.ENOSPC);
-        file.Dispose();
-        file = files.Open(Temporary);
-        var superblock = new SuperblockFile(file, first with { Number = 0 });
-        superblock.Replace(first);
+        using (var made = new SuperblockFile(file, first with { Number = 0 })) made.Replace(first);
         files.Rename(Temporary, Superblock.FileName);
         files.SyncFolder();
-        return superblock;
+        return TryOpen(files) ?? throw new LogIOException(Path.Combine(files.Folder, Superblock.FileName), "open", Posix.ENOENT);
     }
 
     /// <summary>Durable when it returns.</summary>

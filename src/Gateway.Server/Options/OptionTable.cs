@@ -38,7 +38,8 @@ public static class OptionTable
         "max-handshakes", "16384", 1, 1_000_000, "connections not yet authenticated; beyond it accepting waits");
 
     public static readonly Option<long> MaxBody = OptionKinds.Size(
-        "max-body", OptionKinds.FormatSize(Wire.DefaultMaxBodyBytes), "256B", OptionKinds.FormatSize(Wire.MaxBodyBytesCeiling), "the largest message body");
+        "max-body", OptionKinds.FormatSize(Wire.DefaultMaxBodyBytes), OptionKinds.FormatSize(Wire.MaxBodyBytesFloor),
+        OptionKinds.FormatSize(Wire.MaxBodyBytesCeiling), "the largest message body");
 
     public static readonly Option<TimeSpan> HandshakeTimeout = OptionKinds.Duration(
         "handshake-timeout", "10s", "100ms", "10m", "from accept to welcome");

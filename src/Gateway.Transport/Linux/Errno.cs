@@ -5,18 +5,12 @@ internal static class Errno
 {
     public const int EINTR = 4;
     public const int EAGAIN = 11;
-    public const int ENOMEM = 12;
-    public const int ENFILE = 23;
-    public const int EMFILE = 24;
     public const int EPIPE = 32;
     public const int EPROTO = 71;
     public const int EAFNOSUPPORT = 97;
     public const int ECONNABORTED = 103;
     public const int ECONNRESET = 104;
-    public const int ENOBUFS = 105;
     public const int ETIMEDOUT = 110;
     public const int EINPROGRESS = 115;
-
-    /// <summary>The node or the kernel is short of something that comes back by itself.</summary>
-    public static bool IsShortage(int errno) => errno is EMFILE or ENFILE or ENOBUFS or ENOMEM;
+    public const int ECANCELED = 125;
 }

@@ -28,7 +28,7 @@ internal sealed class FakeNode : IAsyncDisposable
     public byte[] Key { get; } = new byte[DeviceKey.KeyBytes];
     public int Port => ((IPEndPoint)_listener.LocalEndPoint!).Port;
 
-    public DeviceCredentials Credentials => new(Device, 0, Key);
+    public KeyFile KeyFile => new(Device, 0, Key);
 
     /// <summary>Options that reconnect at once and acknowledge at once, on real time.</summary>
     public GatewayClientOptions Options(
@@ -38,7 +38,7 @@ internal sealed class FakeNode : IAsyncDisposable
         {
             Host = "127.0.0.1",
             Port = Port,
-            Credentials = Credentials,
+            Key = KeyFile,
             Store = store,
             LeaveStoreOpen = true,
             CreditMessages = creditMessages,
@@ -309,6 +309,8 @@ internal sealed class FakeConnection : IAsyncDisposable
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException or EndOfStreamException)
         {
+            // As a node does: what has ended on one side is closed on the other.
+            _socket.Dispose();
             _frames.Writer.TryComplete();
         }
     }

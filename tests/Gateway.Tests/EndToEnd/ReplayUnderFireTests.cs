@@ -83,8 +83,8 @@ public sealed class ReplayUnderFireTests : IDisposable
                 }
             }
 
-            Assert.Equal(0, await receiver.WaitForExitAsync(TimeSpan.FromMinutes(5)));
-            Assert.Equal(0, await sender.WaitForExitAsync(TimeSpan.FromMinutes(5))); // ends when every line has its double check
+            await EndsAsync(receiver, node, sender);
+            await EndsAsync(sender, node, receiver); // ends when every line has its double check
             _output.WriteLine($"{clock.Elapsed:mm\\:ss} done: {sender.Output.Split('\n')[^1]}");
         }
         finally
@@ -100,6 +100,19 @@ public sealed class ReplayUnderFireTests : IDisposable
         Assert.Equal(Lines, ledger.GetProperty("accepted").GetInt64());
         Assert.Equal(Lines, ledger.GetProperty("delivered").GetInt64());
         Assert.Equal(0, ledger.GetProperty("pending").GetInt64());
+    }
+
+    private static async Task EndsAsync(ChildProgram program, NodeProcess node, ChildProgram other)
+    {
+        try
+        {
+            Assert.Equal(0, await program.WaitForExitAsync(TimeSpan.FromMinutes(2)));
+        }
+        catch (TimeoutException e)
+        {
+            var mailboxes = $"{await node.AskAsync($"/ops/mailboxes/{Alice}")}\n{await node.AskAsync($"/ops/mailboxes/{Bob}")}";
+            Assert.Fail($"{e.Message}\nthe other: {other.Output}\n{other.Errors}\n{await node.AskAsync("/ops/ledger")}\n{mailboxes}\n{await node.AskAsync("/ops/counters")}");
+        }
     }
 
     private static async Task ReachesAsync(string file, long length, ChildProgram sender, ChildProgram receiver)

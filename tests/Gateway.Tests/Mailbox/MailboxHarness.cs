@@ -22,8 +22,14 @@ internal sealed class DataFolder : IDisposable
     public DataFolder Copy()
     {
         var copy = new DataFolder();
-        foreach (var file in Directory.GetFiles(Path).Where(f => System.IO.Path.GetFileName(f) != "LOCK")) File.Copy(file, System.IO.Path.Combine(copy.Path, System.IO.Path.GetFileName(file)));
+        CopyOver(copy);
         return copy;
+    }
+
+    public void CopyOver(DataFolder copy)
+    {
+        foreach (var file in Directory.GetFiles(Path).Where(f => System.IO.Path.GetFileName(f) != "LOCK"))
+            File.Copy(file, System.IO.Path.Combine(copy.Path, System.IO.Path.GetFileName(file)), overwrite: true);
     }
 
     public void Dispose() => Directory.Delete(Path, recursive: true);

@@ -38,6 +38,14 @@ public abstract class HomeTests
         }
     }
 
+    /// <summary>A send frame that says exactly this, window or no window.</summary>
+    private protected static byte[] SendOf(DeviceModel to, ulong number, ulong lowestOpen, string body)
+    {
+        var frame = new byte[SendFrame.FrameBytes(body.Length)];
+        SendFrame.Write(frame, to.Address, number, lowestOpen, 0, SendKind.Message, System.Text.Encoding.Latin1.GetBytes(body));
+        return frame;
+    }
+
     /// <summary>A read receipt's body for numbers of an incarnation.</summary>
     private protected static string ReadBody(uint incarnation, params ulong[] numbers)
     {

@@ -11,7 +11,7 @@ public class EchoTests
 
     [Theory]
     [InlineData(1)]
-    [InlineData(3)]
+    [InlineData(8)]
     public void A_frame_split_at_every_byte_is_echoed_whole(int reactors)
     {
         using var group = new TestGroup<FramedEchoHandler>(Options(reactors), r => new FramedEchoHandler(r));
@@ -50,12 +50,12 @@ public class EchoTests
 
     [Theory]
     [InlineData(1)]
-    [InlineData(4)]
-    public void Random_chunks_on_many_connections_come_back_unchanged(int reactors)
+    [InlineData(8)]
+    public async Task Random_chunks_on_many_connections_come_back_unchanged(int reactors)
     {
         using var group = new TestGroup<EchoHandler>(Options(reactors), r => new EchoHandler(r));
         var server = group.Listen();
-        Parallel.For(0, 16, seed =>
+        await Threads.Each(16, seed =>
         {
             var random = new Random(seed);
             using var client = Client.Connect(server);
@@ -67,7 +67,7 @@ public class EchoTests
                 Assert.Equal(sent, client.ReceiveExactly(sent.Length));
             }
         });
-        group.AwaitEmpty();
+        group.AwaitEmpty(16);
         Assert.Equal(16, group.Handlers.Sum(h => h.Closings.Count(c => c.Reason == CloseReason.PeerClosed)));
     }
 
@@ -101,7 +101,7 @@ public class EchoTests
             foreach (var client in clients) client.Close();
         }
 
-        group.AwaitEmpty();
+        group.AwaitEmpty(clients.Length);
     }
 
     [Fact]
@@ -112,7 +112,7 @@ public class EchoTests
         using var flooder = Client.Connect(server);
         using var quiet = Client.Connect(server);
         using var stop = new CancellationTokenSource();
-        var flood = Task.Run(() =>
+        var flood = Threads.Start(() =>
         {
             var chunk = new byte[256 * 1024];
             while (!stop.IsCancellationRequested)

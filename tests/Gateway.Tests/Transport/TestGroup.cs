@@ -59,7 +59,7 @@ internal sealed class TestGroup<THandler> : IDisposable
                 done.SetException(e);
             }
         }));
-        Assert.True(done.Task.Wait(Wait.Deadline), "posted work did not run");
+        Assert.True(Task.WaitAny([done.Task], Wait.Deadline) == 0, "posted work did not run");
         return done.Task.GetAwaiter().GetResult();
     }
 
@@ -69,9 +69,10 @@ internal sealed class TestGroup<THandler> : IDisposable
         return true;
     });
 
-    /// <summary>Nothing is held any more: no slot, lease, output or buffered byte, on any reactor.</summary>
-    public void AwaitEmpty() => Wait.Until(
-        () => _group.Reactors.All(r => r.Counters is { SlotsInUse: 0, Handshakes: 0, LeasesOut: 0, OutputsOut: 0, SegmentsOut: 0, BufferedBytes: 0 })
+    /// <summary>That many connections have ended and nothing is held any more: no slot, lease, output or buffered byte, on any reactor.</summary>
+    public void AwaitEmpty(int closed = 1) => Wait.Until(
+        () => _group.Reactors.Sum(r => r.Counters.Closed) >= closed
+            && _group.Reactors.All(r => r.Counters is { SlotsInUse: 0, Handshakes: 0, LeasesOut: 0, OutputsOut: 0, SegmentsOut: 0, BufferedBytes: 0 })
             && _group.BufferedBytes == 0,
         () => "held: " + string.Join("; ", _group.Reactors.Select(r => r.Counters)) + $"; node {_group.BufferedBytes}; fatal {string.Join(",", _fatal)}");
 
@@ -106,6 +107,17 @@ internal static class Wait
             Thread.Sleep(1);
         }
     }
+}
+
+/// <summary>Blocking work on threads of its own: the pool would add them one by one.</summary>
+internal static class Threads
+{
+    public static Task Start(Action work) => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    public static Task<T> Start<T>(Func<T> work) => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    /// <summary>Runs <paramref name="work"/> with 0 to <paramref name="count"/> - 1 at once.</summary>
+    public static Task Each(int count, Action<int> work) => Task.WhenAll(Enumerable.Range(0, count).Select(i => Start(() => work(i))));
 }
 
 /// <summary>Blocking client sockets.</summary>

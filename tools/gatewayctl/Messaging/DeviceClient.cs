@@ -19,7 +19,7 @@ internal static class DeviceClient
         {
             Host = server.Host,
             Port = server.Port,
-            Credentials = new DeviceCredentials(key.Address, key.Epoch, key.Key),
+            Key = key,
             Store = store,
             ResumePosition = resume,
             CreditMessages = credit,

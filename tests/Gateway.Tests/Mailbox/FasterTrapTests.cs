@@ -1,0 +1,169 @@
+using Gateway.Mailbox;
+using Gateway.Mailbox.Faster;
+using Xunit;
+
+namespace Gateway.Tests.Mailbox;
+
+/// <summary>
+/// Traps of FASTER 2.6.5 that are not shown elsewhere. Elsewhere: the superblock in place of commit files (FailStopTests), the tail page and
+/// the restart (RoundTripTests), the checksum (LayoutTests), the full buffer and the full disk (AdmissionTests, FailStopTests).
+/// </summary>
+public class FasterTrapTests
+{
+    [Fact]
+    public void An_error_while_the_superblock_is_written_is_a_fail_stop_and_acknowledges_nothing()
+    {
+        // Trap 1: an error while metadata is written is only logged, and commits go on being acknowledged.
+        using var folder = new DataFolder();
+        var files = new FaultyFileSystem(folder.Path);
+        using var log = new MailboxHarness(folder.Path, s => s.FileSystem = files);
+        files.OnWrite = name =>
+        {
+            if (name == "superblock") throw new LogIOException(name, "pwrite", 28);
+        };
+
+        // The superblock is written when the log enters a new segment.
+        var body = new byte[1000];
+        while (log.Failures.IsEmpty)
+        {
+            Assert.True(log.Log.Counters.Segments < 8, "the superblock was not written");
+            log.P.Append(new MailboxRecord { Type = RecordType.Message, Mailbox = 5, Sequence = log.P.NextSequence(), Body = body }, out _);
+            log.P.EndBatch();
+        }
+
+        Assert.True(log.Log.CommittedThrough < 64 * 1024, "the commit that crossed into the new segment was acknowledged");
+    }
+
+    [Fact]
+    public void The_host_is_told_of_a_commit_after_the_watermark_has_passed_it()
+    {
+        // Trap 5: FASTER's own notice comes before its committed address moves.
+        using var folder = new DataFolder();
+        MailboxHarness? log = null;
+        var seen = 0L;
+        log = new MailboxHarness(folder.Path, s => s.OnCommitted = () =>
+        {
+            if (log is not null) Volatile.Write(ref seen, log.Log.CommittedThrough);
+        });
+        using (log)
+        {
+            for (var i = 0; i < 200; i++)
+            {
+                log.Send(5, "m");
+                var position = log.LastPosition;
+                log.P.EndBatch();
+
+                // Only what the callback saw counts: were it called too early, the last one would have seen too little.
+                MailboxHarness.WaitFor(() => Volatile.Read(ref seen) >= position);
+            }
+        }
+    }
+
+    [Fact]
+    public void A_message_without_a_body_hides_nothing_that_follows_it()
+    {
+        // Trap 6: an entry of length 0 hides the rest of its page.
+        using var folder = new DataFolder();
+        var time = new ManualTime();
+        using (var log = new MailboxHarness(folder.Path, time: time))
+        {
+            log.Send(5, "");
+            log.Send(5, "behind it");
+            log.Send(5, "");
+            log.Commit();
+        }
+
+        using var again = new MailboxHarness(folder.Path, time: time);
+        Assert.Equal(["", "behind it", ""], again.ReadAll(5).Select(m => m.Body));
+    }
+
+    [Fact]
+    public void A_record_that_is_refused_leaves_commits_working()
+    {
+        // Trap 7: an exception while FASTER has its epoch stops every later commit.
+        using var folder = new DataFolder();
+        using var log = new MailboxHarness(folder.Path);
+        var sequence = log.P.NextSequence();
+        Assert.Throws<ArgumentException>(() => log.P.Append(new MailboxRecord { Type = RecordType.Message, Mailbox = 5, Sequence = sequence, Body = new byte[100_000] }, out _));
+        Assert.Throws<ArgumentException>(() => log.P.Append(new MailboxRecord { Type = RecordType.Message, Mailbox = 0, Sequence = sequence }, out _));
+        Assert.Throws<ArgumentException>(() => log.P.Append(new MailboxRecord { Type = RecordType.Mark, Mailbox = 5 }, out _));
+        Assert.Throws<ArgumentException>(() => log.P.Append(new MailboxRecord { Type = RecordType.Moved, Mailbox = 5 }, out _));
+        Assert.Throws<ArgumentException>(() => log.P.Append(new MailboxRecord { Type = RecordType.Remove, Mailbox = 5, Sequence = 1 }, out _));
+        Assert.Throws<ArgumentException>(() => log.P.Append(new MailboxRecord { Type = RecordType.Window, Mailbox = 5, Body = new byte[1] }, out _));
+        log.Send(5, "fine");
+        log.Commit();
+        Assert.Equal("fine", log.ReadAll(5).Single().Body);
+    }
+
+    [Fact]
+    public void Commits_leave_nothing_in_FASTER_s_books()
+    {
+        // Trap 4 is there: what its commit manager throws is swallowed on a pool thread. No commit goes that way.
+        using var folder = new DataFolder();
+        using var log = new MailboxHarness(folder.Path);
+        for (var i = 0; i < 50; i++)
+        {
+            log.Send(5, "m");
+            log.Commit();
+        }
+
+        Assert.Equal(0, FasterInternals.CommitsInTheBooks(log.Log.Faster));
+    }
+
+    [Fact]
+    public void A_tail_at_a_page_or_segment_boundary_is_recovered()
+    {
+        // FASTER loads no tail page then. Sizes are chosen so that records fill pages to the last byte.
+        using var folder = new DataFolder();
+        var time = new ManualTime();
+        var boundaries = 0;
+        var sent = 0;
+        for (var run = 0; run < 60; run++)
+        {
+            using var log = new MailboxHarness(folder.Path, time: time);
+            Assert.Equal(sent, log.ReadAll(5).Count);
+            for (var i = 0; i < 3; i++)
+            {
+                // Up to the page's end, less what the commit's mark takes, when a record can reach it.
+                var room = 4096 - (int)(log.Log.Counters.LogBytes + 64) % 4096;
+                log.Send(5, new byte[Math.Clamp(room - 76, 0, 1000)]);
+                sent++;
+                if ((log.LastPosition & 4095) == 0) boundaries++;
+            }
+
+            log.Commit();
+        }
+
+        Assert.True(boundaries > 5, $"{boundaries} boundaries met");
+    }
+
+    [Fact]
+    public void A_log_opens_again_with_its_tail_exactly_at_a_page_s_end()
+    {
+        using var folder = new DataFolder();
+        var time = new ManualTime();
+        using var live = new MailboxHarness(folder.Path, s => s.MemoryBytes = 1 << 20, time);
+        for (var i = 0; i < 3; i++) live.Send(5, new byte[1000]);
+        var room = 4096 - (int)live.LastPosition;
+        live.Send(5, new byte[room - 76]);
+        Assert.Equal(4096, live.LastPosition);
+        live.Send(5, "gone");
+        live.Commit();
+        using var image = folder.Copy();
+
+        // Cut behind the page: the tail is its end, and the page has no end mark.
+        var bytes = File.ReadAllBytes(image.Segments[0]);
+        bytes.AsSpan(4096 + 4096).Clear();
+        File.WriteAllBytes(image.Segments[0], bytes);
+        using (var log = new MailboxHarness(image.Path, time: time))
+        {
+            Assert.Equal(4, log.P.State(5).Entries);
+            Assert.Equal(4096, log.Log.CommittedThrough);
+            log.Send(5, "next page");
+            log.Commit();
+        }
+
+        using var again = new MailboxHarness(image.Path, time: time);
+        Assert.Equal(5, again.ReadAll(5).Count);
+    }
+}

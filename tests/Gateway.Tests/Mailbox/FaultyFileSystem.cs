@@ -1,0 +1,77 @@
+using Gateway.Mailbox.Storage;
+
+namespace Gateway.Tests.Mailbox;
+
+/// <summary>
+/// The real data folder with faults put in at the files: failing or hanging syncs, failing writes, a disk of a given size. Also keeps
+/// what has been written and not synced, by file.
+/// </summary>
+internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
+{
+    private readonly PosixFileSystem _files = new(folder);
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, int> _unsynced = [];
+
+    public string Folder => _files.Folder;
+
+    /// <summary>Called before each sync with the file's name; may throw or block.</summary>
+    public Action<string>? OnSync { get; set; }
+    public Action<string>? OnWrite { get; set; }
+
+    /// <summary>Called with the file's name and the wanted bytes; false: no space.</summary>
+    public Func<string, long, bool>? OnAllocate { get; set; }
+
+    /// <summary>Writes to files of this kind since their last sync.</summary>
+    public int UnsyncedWrites(string suffix)
+    {
+        lock (_gate) return _unsynced.Where(f => f.Key.EndsWith(suffix, StringComparison.Ordinal)).Sum(f => f.Value);
+    }
+
+    public int Syncs { get; private set; }
+
+    public IReadOnlyList<string> List() => _files.List();
+    public ILogFile Open(string name) => new FaultyFile(this, name, _files.Open(name));
+
+    public ILogFile? TryCreate(string name, long bytes)
+    {
+        if (OnAllocate?.Invoke(name, bytes) == false) return null;
+        return _files.TryCreate(name, bytes) is { } file ? new FaultyFile(this, name, file) : null;
+    }
+
+    public void Rename(string from, string to) => _files.Rename(from, to);
+    public void Delete(string name) => _files.Delete(name);
+    public void SyncFolder() => _files.SyncFolder();
+    public IDisposable Lock(string name) => _files.Lock(name);
+
+    private sealed class FaultyFile(FaultyFileSystem owner, string name, ILogFile file) : ILogFile
+    {
+        public string Path => file.Path;
+        public long Length => file.Length;
+
+        public void Write(long offset, ReadOnlySpan<byte> bytes)
+        {
+            owner.OnWrite?.Invoke(name);
+            file.Write(offset, bytes);
+            lock (owner._gate) owner._unsynced[name] = owner._unsynced.GetValueOrDefault(name) + 1;
+        }
+
+        public int Read(long offset, Span<byte> into) => file.Read(offset, into);
+
+        public void Sync()
+        {
+            owner.OnSync?.Invoke(name);
+            lock (owner._gate)
+            {
+                // What is written while the sync runs may or may not be part of it; count it as not.
+                owner._unsynced[name] = 0;
+                owner.Syncs++;
+            }
+
+            file.Sync();
+        }
+
+        public bool TryExtend(long bytes) => file.TryExtend(bytes);
+        public bool TryFindData(long offset, out long start, out long end) => file.TryFindData(offset, out start, out end);
+        public void Dispose() => file.Dispose();
+    }
+}

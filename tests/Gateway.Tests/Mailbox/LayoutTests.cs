@@ -1,0 +1,161 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using Gateway.Mailbox;
+using Gateway.Mailbox.Format;
+using Gateway.Mailbox.Index;
+using Xunit;
+
+namespace Gateway.Tests.Mailbox;
+
+/// <summary>LOG-FORMAT.md, byte for byte. A change here is a new format version.</summary>
+public class LayoutTests
+{
+    [Fact]
+    public void The_checksum_is_crc32c()
+    {
+        // RFC 3720, appendix B.4, and the customary check value.
+        Assert.Equal(0xE306_9283u, Crc32C.Compute("123456789"u8));
+        Assert.Equal(0x8A91_36AAu, Crc32C.Compute(new byte[32]));
+        Assert.Equal(0x62A8_AB43u, Crc32C.Compute(Enumerable.Repeat((byte)0xFF, 32).ToArray()));
+        Assert.Equal(Crc32C.Compute("123456789"u8), Crc32C.Compute("1234"u8, "56789"u8));
+    }
+
+    [Fact]
+    public void The_checksum_sees_swapped_words()
+    {
+        // Trap 9: FASTER's own is an exclusive or and does not.
+        var bytes = Enumerable.Range(0, 64).Select(i => (byte)i).ToArray();
+        var swapped = bytes.ToArray();
+        bytes.AsSpan(8, 8).CopyTo(swapped.AsSpan(16));
+        bytes.AsSpan(16, 8).CopyTo(swapped.AsSpan(8));
+        Assert.NotEqual(Crc32C.Compute(bytes), Crc32C.Compute(swapped));
+    }
+
+    [Fact]
+    public void A_message_lies_as_the_format_says()
+    {
+        var record = new MailboxRecord
+        {
+            Type = RecordType.Message,
+            Flags = 0x02,
+            Mailbox = 0x1112131415161718,
+            Sequence = 0x0021222324252627,
+            Previous = 0x0031323334353637,
+            EnqueuedAt = 0x41424344,
+            ExpiresAt = 0x51525354,
+            Sender = 0x6162636465666768,
+            Number = 0x7172737475767778,
+            Low = 0x0102030405060708,
+            Incarnation = 0xA1A2A3A4,
+        };
+        Assert.Equal(
+            "03020000" + "1817161514131211" + "2726252423222100" + "3736353433323100" + "44434241" + "54535251"
+            + "6867666564636261" + "7877767574737271" + "0807060504030201" + "A4A3A2A1" + "00000000", Written(record));
+    }
+
+    [Fact]
+    public void A_receipt_lies_like_a_message_with_kind_and_reason()
+    {
+        var record = new MailboxRecord { Type = RecordType.Receipt, Reason = 0xBEEF, Mailbox = 1, Sequence = 2, Kind = 3 };
+        Assert.Equal(
+            "0400EFBE" + "0100000000000000" + "0200000000000000" + new string('0', 16 + 8 + 8 + 16 + 16 + 16 + 8) + "03000000", Written(record));
+    }
+
+    [Fact]
+    public void Acknowledgements_and_removals_lie_as_the_format_says()
+    {
+        Assert.Equal(
+            "05000000" + "0100000000000000" + "0200000000000000" + "00000000",
+            Written(new MailboxRecord { Type = RecordType.AckUpTo, Mailbox = 1, Sequence = 2 }));
+        Assert.Equal(
+            "0600EFBE" + "0100000000000000" + "0200000000000000" + "04000000",
+            Written(new MailboxRecord { Type = RecordType.Remove, Mailbox = 1, Sequence = 2, Kind = (byte)RemoveReason.Lost, Reason = 0xBEEF }));
+    }
+
+    [Fact]
+    public void Windows_and_devices_lie_as_the_format_says()
+    {
+        Assert.Equal(
+            "07000000" + "0100000000000000" + "0300000000000000" + "0500000000000080" + "02000000" + "09000000",
+            Written(new MailboxRecord { Type = RecordType.Window, Mailbox = 1, Incarnation = 2, Low = 3, Number = 0x8000000000000005, EnqueuedAt = 9 }));
+        Assert.Equal(
+            "08000000" + "0100000000000000" + "07000000",
+            Written(new MailboxRecord { Type = RecordType.Device, Mailbox = 1, Incarnation = 7 }));
+    }
+
+    [Fact]
+    public void Marks_and_reservations_lie_as_the_format_says()
+    {
+        var mark = new byte[RecordLayout.MarkBytes];
+        RecordLayout.WriteMark(mark, 0x1112131415161718, 0x21222324);
+        Assert.Equal("01000000" + "1817161514131211" + "2423222100000000", Convert.ToHexString(mark.AsSpan(4)));
+        var reserve = new byte[RecordLayout.ReserveBytes];
+        RecordLayout.WriteReserve(reserve, 0x11121314);
+        Assert.Equal("02000000" + "1413121100000000", Convert.ToHexString(reserve.AsSpan(4)));
+        Assert.True(RecordLayout.ChecksumHolds(mark) && RecordLayout.ChecksumHolds(reserve));
+    }
+
+    [Fact]
+    public void The_superblock_lies_as_the_format_says()
+    {
+        var slot = new byte[Superblock.SlotBytes];
+        new Superblock { Number = 2, Identity = 3, Begin = 64, Durable = 5, ReservedThrough = 6, SegmentBytes = 1 << 26, PageBytes = 1 << 20, Clean = true }.Write(slot);
+        Assert.Equal("GWYSUPER", Encoding.ASCII.GetString(slot.AsSpan(0, 8)));
+        Assert.Equal(
+            "01000000" + "01000000" + "0200000000000000" + "0300000000000000" + "4000000000000000" + "0500000000000000" + "0600000000000000"
+            + "0000000400000000" + "00001000", Convert.ToHexString(slot.AsSpan(8, 60)));
+        Assert.Equal(Crc32C.Compute(slot.AsSpan(0, 68)), BitConverter.ToUInt32(slot, 68));
+        Assert.False(slot.AsSpan(72).ContainsAnyExcept((byte)0));
+    }
+
+    [Fact]
+    public void A_segment_header_lies_as_the_format_says()
+    {
+        var header = new byte[SegmentHeader.Bytes];
+        SegmentHeader.Write(header, identity: 3, segment: 4, segmentBytes: 1 << 26, pageBytes: 1 << 20);
+        Assert.Equal("GWYSEGMT", Encoding.ASCII.GetString(header.AsSpan(0, 8)));
+        Assert.Equal("01000000" + "00001000" + "0300000000000000" + "0400000000000000" + "0000000400000000", Convert.ToHexString(header.AsSpan(8, 32)));
+        Assert.Equal(Crc32C.Compute(header.AsSpan(0, 40)), BitConverter.ToUInt32(header, 40));
+        Assert.Equal("000000000000002a.segment", SegmentHeader.FileName(42));
+    }
+
+    [Fact]
+    public void Index_structures_have_the_sizes_that_the_memory_bars_count_on()
+    {
+        Assert.Equal(16, Unsafe.SizeOf<IndexEntry>());
+        Assert.Equal(24, Unsafe.SizeOf<MailboxSlot>());
+        Assert.Equal(16, Unsafe.SizeOf<ChunkHeader>());
+    }
+
+    [Theory]
+    [InlineData(1ul, 64L, 76, false)]
+    [InlineData(IndexEntry.MaxSequence, IndexEntry.MaxAddress, IndexEntry.MaxBytes, true)]
+    [InlineData(0x000F_0F0F_0F0F_0F0Ful, 0x0003_3333_3333_3330L, 0x5_5554, false)]
+    public void An_index_entry_keeps_its_fields_apart(ulong sequence, long address, int bytes, bool isReceipt)
+    {
+        var entry = new IndexEntry(sequence, address, bytes, isReceipt);
+        Assert.Equal((sequence, address, bytes, isReceipt), (entry.Sequence, entry.Address, entry.Bytes, entry.IsReceipt));
+        var slot = new MailboxSlot();
+        slot.SetSingle(entry);
+        Assert.False(slot.HasMany);
+        Assert.Equal(entry, slot.Single);
+    }
+
+    [Fact]
+    public void Record_type_numbers_never_change()
+    {
+        Assert.Equal(
+            ["None", "Mark", "Reserve", "Message", "Receipt", "AckUpTo", "Remove", "Window", "Device", "Moved", "Fanout", "Entry", "FanoutDone", "LedgerTotals", "Generation"],
+            Enum.GetValues<RecordType>().Order().Select((type, i) => (int)type == i ? type.ToString() : "?"));
+        Assert.Equal([1, 2, 3, 4], Enum.GetValues<RemoveReason>().Order().Skip(1).Select(r => (int)r));
+    }
+
+    /// <summary>The record after its checksum, which must hold.</summary>
+    private static string Written(in MailboxRecord record)
+    {
+        var bytes = new byte[RecordLayout.FixedBytes(record.Type)];
+        RecordLayout.Write(bytes, record);
+        Assert.True(RecordLayout.ChecksumHolds(bytes));
+        return Convert.ToHexString(bytes.AsSpan(4));
+    }
+}

@@ -1,0 +1,245 @@
+using Gateway.Messaging;
+using Gateway.Protocol;
+using Gateway.Simulation;
+using Xunit;
+
+namespace Gateway.Tests.Messaging;
+
+/// <summary>Rule 2: the window is rebuilt from the log; a device without state starts a fresh one, and older ones are fenced.</summary>
+public class Rule02_WindowsOutliveMessages : HomeTests
+{
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_resend_after_a_crash_is_recognised_although_its_message_is_long_gone(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        var number = anna.Send(ben.Address, "once");
+        net.Settle();
+        Assert.Equal(0, net.Store.Messages.Pending);
+
+        net.Crash();
+        anna.Login();
+        ben.Login();
+        anna.Write(SendOf(ben, number, number, "once"));
+        net.Settle();
+
+        Assert.Equal([number, number], anna.Accepted.Select(a => a.Number));
+        Assert.Single(ben.Inbox);
+        Assert.Equal(1, net.Store.Messages.Accepted);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void The_welcome_after_a_crash_tells_what_has_settled(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben, cleo) = (Anna(net), Ben(net), Cleo(net));
+        anna.Write(SendOf(ben, 3, lowestOpen: 3, "a"));
+        anna.Write(SendOf(cleo, 5, lowestOpen: 3, "b"));
+        net.Settle();
+        anna.Write(SendOf(cleo, 4, lowestOpen: 3, "not committed before the crash"));
+        net.Exchange();
+
+        net.Crash();
+        anna.NextNumber = 6;
+        anna.Login();
+        var welcome = anna.Heard.OfType<Welcomed>().Last();
+        Assert.Equal((anna.Incarnation, 3UL, 0b101UL), (welcome.Incarnation, welcome.WindowLow, welcome.WindowSettled));
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_sent_read_receipt_settles_its_number_for_good_too(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        anna.Send(ben.Address, ReadBody(1, 1), SendKind.Read);
+        net.Settle();
+
+        net.Crash();
+        anna.Login();
+        Assert.Equal(0b1UL, anna.Heard.OfType<Welcomed>().Last().WindowSettled);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void Windows_survive_a_change_of_the_number_of_homes(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net, login: false));
+        var number = anna.Send(ben.Address, "once");
+        net.Settle();
+
+        net.Crash(homes: 9 - homes);
+        anna.Login();
+        ben.Login();
+        anna.Write(SendOf(ben, number, number, "once"));
+        net.Settle();
+
+        Assert.Equal([number, number], anna.Accepted.Select(a => a.Number));
+        Assert.Equal("once", Assert.Single(ben.Inbox).Body);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void The_order_in_which_window_and_origins_are_streamed_does_not_matter(int homes)
+    {
+        var net = Start(homes);
+        var anna = Anna(net, login: false);
+        Action<Home>[] facts =
+        [
+            home => home.RestoreWindow(anna.Address.Value, 9, 1, 0, 100),
+            home => home.RestoreWindow(anna.Address.Value, 10, 8, 0b1001, 200),
+            home => home.RestoreOrigin(anna.Address.Value, 10, 7, 5),
+            home => home.RestoreOrigin(anna.Address.Value, 10, 9, 6),
+            home => home.RestoreOrigin(anna.Address.Value, 10, 12, 9),
+            home => home.RestoreOrigin(anna.Address.Value, 9, 10, 1),
+        ];
+        for (var turned = 0; turned < facts.Length; turned++)
+        {
+            foreach (var order in new[] { facts, facts.Reverse().ToArray() })
+            {
+                net = Start(homes);
+                anna = Anna(net, login: false);
+                for (var i = 0; i < order.Length; i++) order[(i + turned) % order.Length](net.HomeOf(anna.Address));
+                anna.Pretend(10);
+                anna.NextNumber = 20;
+                anna.Login();
+                // Low 9 from the last origin; 9, 11 and 12 settled: by an origin, by the window's bits, by an origin.
+                var welcome = Assert.Single(anna.Heard.OfType<Welcomed>());
+                Assert.Equal((10u, 9UL, 0b1101UL), (welcome.Incarnation, welcome.WindowLow, welcome.WindowSettled));
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_fresh_incarnation_is_durable_before_the_welcome(int homes)
+    {
+        var net = Start(homes);
+        var anna = Anna(net, login: false);
+        anna.Connect();
+        net.Exchange();
+        Assert.Empty(anna.Heard);
+
+        net.Store.CommitAll();
+        net.Exchange();
+        Assert.Single(anna.Heard.OfType<Welcomed>());
+        net.Crash();
+        anna.Login();
+        Assert.True(anna.IsWelcome);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void Before_the_welcome_a_device_may_say_nothing(int homes)
+    {
+        var net = Start(homes);
+        var anna = Anna(net, login: false);
+        anna.Connect();
+        net.Exchange();
+        anna.Ping(1);
+        net.Settle();
+        Assert.Equal(ErrorCode.UnexpectedFrame, Assert.Single(anna.Failures).Code);
+        Assert.Empty(anna.Heard.OfType<Welcomed>());
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_device_that_hung_up_before_its_fresh_incarnation_was_durable_is_welcomed_the_next_time(int homes)
+    {
+        var net = Start(homes);
+        var anna = Anna(net, login: false);
+        anna.Connect();
+        net.Exchange();
+        anna.HangUp();
+        anna.Connect();
+        net.Settle();
+        Assert.Single(anna.Heard.OfType<Welcomed>());
+        Assert.True(anna.IsWelcome);
+        anna.Send(anna.Address, "still works");
+        net.Settle();
+        Assert.Single(anna.Inbox);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void After_a_fresh_start_the_older_incarnation_is_fenced_also_after_a_crash(int homes)
+    {
+        var net = Start(homes);
+        var anna = Anna(net);
+        var old = anna.Incarnation;
+        anna.Forget();
+        anna.Login();
+        Assert.True(anna.Incarnation > old);
+
+        for (var i = 0; i < 2; i++)
+        {
+            var stale = net.AddDevice(anna.Address);
+            stale.Pretend(old);
+            stale.Login();
+            Assert.Equal(ErrorCode.IncarnationFenced, Assert.Single(stale.Failures).Code);
+            stale.Pretend(anna.Incarnation + 1);
+            stale.Login();
+            Assert.Equal(2, stale.Failures.Count(f => f.Code == ErrorCode.IncarnationFenced));
+            net.Crash();
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_fenced_login_leaves_the_session_there_is_alone(int homes)
+    {
+        var net = Start(homes);
+        var anna = Anna(net);
+        var stale = net.AddDevice(anna.Address);
+        stale.Pretend(anna.Incarnation - 1);
+        stale.Login();
+
+        anna.Send(anna.Address, "still here");
+        net.Settle();
+        Assert.Single(anna.Inbox);
+        Assert.True(anna.IsWelcome);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_fresh_window_forgets_the_numbers_of_the_old_one_also_those_in_flight(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        anna.Send(ben.Address, "old one");
+        anna.Send(ben.Address, "old two");
+        net.Exchange();
+        anna.Forget();
+        anna.Connect();
+        net.Exchange();
+        net.Settle();
+        Assert.Empty(anna.Accepted);
+
+        anna.Send(ben.Address, "new one");
+        net.Settle();
+        Assert.Equal([1UL], anna.Accepted.Select(a => a.Number));
+        Assert.Equal(["old one", "old two", "new one"], ben.Inbox.Select(d => d.Body));
+        Assert.True(ben.Inbox[2].Incarnation > ben.Inbox[0].Incarnation);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void Without_room_for_the_fresh_incarnation_the_login_is_refused_as_overloaded(int homes)
+    {
+        var net = Start(homes);
+        net.Store.Admission = LogStatus.Full;
+        var anna = Anna(net);
+        Assert.Equal(ErrorCode.Overloaded, Assert.Single(anna.Failures).Code);
+        Assert.Equal(0, net.HomeOf(anna.Address).Sessions);
+
+        net.Store.Admission = LogStatus.Appended;
+        anna.Login();
+        Assert.True(anna.IsWelcome);
+    }
+}

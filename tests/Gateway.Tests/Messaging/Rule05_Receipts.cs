@@ -1,0 +1,227 @@
+using Gateway.Messaging;
+using Gateway.Protocol;
+using Gateway.Simulation;
+using Xunit;
+
+namespace Gateway.Tests.Messaging;
+
+/// <summary>Rule 5: the receipt goes through the sender's mailbox and is durable before the entry it speaks of may go.</summary>
+public class Rule05_Receipts : HomeTests
+{
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void An_acknowledged_entry_stays_until_its_receipt_is_durable(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        anna.Send(ben.Address, "one");
+        net.Settle();
+
+        ben.Acknowledge();
+        net.Exchange();
+        Assert.Equal(1, net.Store.Messages.Pending);
+        Assert.Equal(1, net.Store.Receipts.Pending);
+        Assert.Equal(1, net.HomeOf(ben.Address).ReceiptsOwed);
+
+        net.Store.CommitAll();
+        net.Exchange();
+        Assert.Equal(0, net.Store.Messages.Pending);
+        Assert.Equal(0, net.HomeOf(ben.Address).ReceiptsOwed);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_crash_between_receipt_and_acknowledgement_repeats_the_receipt_and_loses_none(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        var number = anna.Send(ben.Address, "one");
+        net.Settle();
+        ben.Acknowledge();
+        net.Exchange();
+        net.Store.CommitAll(); // the receipt; the acknowledgement that follows it is lost
+
+        net.Crash();
+        ben.Acknowledges = true;
+        ben.Login();
+        anna.Login();
+        Assert.Equal([number, number], anna.Receipts.SelectMany(r => r.Numbers));
+        Assert.Single(ben.Inbox);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void What_a_device_acknowledges_in_a_turn_makes_one_receipt_a_sender(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben, cleo) = (Anna(net), Ben(net), Cleo(net));
+        ben.Acknowledges = false;
+        for (var i = 0; i < 10; i++)
+        {
+            anna.Send(ben.Address, $"from Anna {i}");
+            cleo.Send(ben.Address, $"from Cleo {i}");
+            net.Settle();
+        }
+
+        ben.Acknowledge();
+        net.Settle();
+        Assert.Equal(Enumerable.Range(1, 10).Select(n => (ulong)n), Assert.Single(anna.Receipts).Numbers);
+        Assert.Equal(Enumerable.Range(1, 10).Select(n => (ulong)n), Assert.Single(cleo.Receipts).Numbers);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_receipt_names_at_most_64_numbers_and_the_rest_follow(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        for (var i = 0; i < 150; i++)
+        {
+            anna.Send(ben.Address, $"{i}");
+            if (i % 50 == 49) net.Settle();
+        }
+
+        ben.Acknowledge();
+        net.Settle();
+        Assert.Equal([64, 64, 22], anna.Receipts.Select(r => r.Numbers.Count));
+        Assert.Equal(Enumerable.Range(1, 150).Select(n => (ulong)n), anna.Receipts.SelectMany(r => r.Numbers));
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void Numbers_of_two_incarnations_never_share_a_receipt(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        var first = anna.Incarnation;
+        anna.Send(ben.Address, "from the first");
+        net.Settle();
+        anna.Forget();
+        anna.Login();
+        anna.Send(ben.Address, "from the second");
+        net.Settle();
+
+        ben.Acknowledge();
+        net.Settle();
+        Assert.Equal([first, anna.Incarnation], anna.Receipts.Select(r => r.Incarnation));
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void Receipts_survive_the_senders_absence_and_a_crash(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net, login: false));
+        var number = anna.Send(ben.Address, "one");
+        net.Settle();
+        anna.HangUp();
+        ben.Login();
+        Assert.Equal(1, net.Store.Receipts.Pending);
+
+        net.Crash();
+        anna.Login();
+        Assert.Equal([number], Assert.Single(anna.Receipts).Numbers);
+        Assert.Equal(ReceiptKind.Delivered, anna.Receipts[0].Kind);
+        ben.Login();
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void An_acknowledged_receipt_causes_no_receipt(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        anna.Send(ben.Address, "one");
+        net.Settle();
+        Assert.Single(anna.Receipts);
+        Assert.Empty(ben.Receipts);
+        Assert.Equal(new LedgerTotals(1, 1, 0, 0, 0, 0, 0), net.Store.Receipts);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void Receipts_that_find_no_room_wait_in_order_and_go_later(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        net.Store.ReceiptAdmission = LogStatus.Full;
+        for (var i = 0; i < 5; i++)
+        {
+            anna.Send(ben.Address, $"{i}");
+            net.Settle();
+        }
+
+        Assert.Equal(5, ben.Inbox.Count);
+        Assert.Empty(anna.Receipts);
+        Assert.Equal(5, net.Store.Messages.Pending);
+        Assert.True(net.HomeOf(ben.Address).ReceiptsOwed > 0);
+
+        net.Store.ReceiptAdmission = LogStatus.Appended;
+        net.Settle();
+        Assert.Equal([1UL, 2UL, 3UL, 4UL, 5UL], anna.Receipts.SelectMany(r => r.Numbers));
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void Receipts_draw_on_their_own_room_when_messages_find_none(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        anna.Send(ben.Address, "one");
+        net.Settle();
+        net.Store.Admission = LogStatus.Full;
+        ben.Acknowledge();
+        net.Settle();
+        Assert.Single(anna.Receipts);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void The_device_may_leave_while_its_receipts_are_owed(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        anna.Send(ben.Address, "one");
+        net.Settle();
+        ben.Acknowledge();
+        net.Turn();
+        ben.HangUp();
+        Assert.Equal(1, net.HomeOf(ben.Address).Sessions - net.HomeOf(ben.Address).Online);
+
+        net.Settle();
+        Assert.Single(anna.Receipts);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void Receipts_alone_are_acknowledged_without_waiting_for_anybody(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        anna.Acknowledges = false;
+        for (var i = 0; i < 3; i++)
+        {
+            anna.Send(ben.Address, $"{i}");
+            net.Settle();
+        }
+
+        Assert.Equal(3, net.Store.Receipts.Pending);
+        anna.Acknowledge();
+        net.Exchange();
+        Assert.Equal(0, net.Store.Receipts.Pending);
+    }
+}

@@ -1,0 +1,154 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Gateway.Load.Conduct;
+using Gateway.Load.Devices;
+using Gateway.Load.Measure;
+
+namespace Gateway.Load.Cli;
+
+/// <summary>Options that every command has, and what they stand for once parsed.</summary>
+internal sealed class CommonOptions
+{
+    private static readonly TimeSpan Day = TimeSpan.FromHours(24);
+
+    public Option<string> Target { get; } = new("--target")
+    {
+        Description = "the node's native endpoint",
+        HelpName = "HOST:PORT",
+        DefaultValueFactory = _ => "127.0.0.1:5240",
+    };
+
+    public Option<string> Secret { get; } = new("--secret")
+    {
+        Description = "the node's secret, from which device keys are derived",
+        HelpName = "FILE",
+        DefaultValueFactory = _ => Path.Combine("data", "secret"),
+    };
+
+    public Option<long> FirstAddress { get; } = Units.Count("--first-address", "the number of the first device's user", 1_000_000, 1, 1L << 49);
+
+    public Option<string?> FirstSource { get; } = new("--first-source")
+    {
+        Description = "the first source address; loopback targets default to 127.0.1.1, others to the kernel's choice",
+        HelpName = "IPV4",
+    };
+
+    public Option<long> Seed { get; } = Units.Count("--seed", "of everything that is drawn; drawn itself when absent, and printed", -1, 0, long.MaxValue);
+    public Option<long> Threads { get; } = Units.Count("--threads", "reactors in each process", 1, 1, 256);
+    public Option<long> Processes { get; } = Units.Count("--processes", "load processes; 0: as many as the descriptors need", 0, 0, 1000);
+    public Option<long> LoginsInFlight { get; } = Units.Count("--logins-in-flight", "logins that one reactor has under way at most", 512, 1, 20_000);
+    public Option<TimeSpan> Stall { get; } = Units.Duration("--stall", "a run in which nothing moves for so long has failed", TimeSpan.FromSeconds(30), TimeSpan.FromHours(1));
+    public Option<bool> Reconnect { get; } = new("--reconnect") { Description = "establish broken sessions again and send again what is unsettled, instead of counting an error" };
+    public Option<long> ServerPid { get; } = Units.Count("--server-pid", "measure this process: CPU a message, memory a connection", 0, 0, int.MaxValue);
+    public Option<string?> Json { get; } = new("--json") { Description = "write the result as JSON; - is standard output", HelpName = "FILE" };
+    public Option<string?> Html { get; } = new("--html") { Description = "write a report with charts that needs no network", HelpName = "FILE" };
+    public Option<bool> Quiet { get; } = new("--quiet") { Description = "no live view and no summary" };
+
+    // For the commands that send.
+
+    public Option<MixKind> Mix { get; } = new("--mix")
+    {
+        Description = "fixed: one size, even gaps; poisson: one size, exponential gaps; chat: log-normal sizes, bursts",
+        HelpName = "fixed|poisson|chat",
+        DefaultValueFactory = _ => MixKind.Fixed,
+        CustomParser = result => result.Tokens[0].Value switch
+        {
+            "fixed" => MixKind.Fixed,
+            "poisson" => MixKind.Poisson,
+            "chat" => MixKind.Chat,
+            var other => Units.Fail<MixKind>(result, $"--mix: '{other}' is none of fixed, poisson, chat"),
+        },
+    };
+
+    public Option<long> Size { get; } = Units.Count("--size", "bytes of a message's body", 64, Payload.MinBytes, 512 * 1024);
+    public Option<long> AckEvery { get; } = Units.Count("--ack-every", "acknowledge after this many within one read, and at its end", 64, 1, 1024);
+
+    public static TimeSpan LongestRun => Day;
+
+    public void AddTo(Command command, bool sends)
+    {
+        Option[] all = [Target, Secret, FirstAddress, FirstSource, Seed, Threads, Processes, LoginsInFlight, Stall, Reconnect, ServerPid, Json, Html, Quiet];
+        foreach (var option in all) command.Options.Add(option);
+        if (!sends) return;
+        Option[] sending = [Mix, Size, AckEvery];
+        foreach (var option in sending) command.Options.Add(option);
+    }
+
+    /// <summary>The settings of a run of this shape; a command adds its own.</summary>
+    /// <exception cref="LoadException">An option cannot be understood.</exception>
+    public LoadSettings SettingsOf(ParseResult parse, Shape shape, LoadEnvironment environment)
+    {
+        var target = ParseTarget(parse.GetValue(Target)!);
+        var seed = parse.GetValue(Seed);
+        if (seed < 0) seed = environment.DrawSeed();
+        var firstSource = parse.GetValue(FirstSource) ?? (IPAddress.IsLoopback(target.Address) && target.AddressFamily == AddressFamily.InterNetwork ? "127.0.1.1" : null);
+        if (firstSource is not null && (!IPAddress.TryParse(firstSource, out var source) || source.AddressFamily != AddressFamily.InterNetwork))
+            throw new LoadException(ExitCode.Usage, $"--first-source: '{firstSource}' is no IPv4 address");
+        var threads = (int)parse.GetValue(Threads);
+        var settings = new LoadSettings
+        {
+            TargetAddress = target.Address.ToString(),
+            TargetPort = target.Port,
+            SecretPath = Path.GetFullPath(parse.GetValue(Secret)!, environment.Folder),
+            ShapeKind = shape.Kind,
+            GroupSize = shape.GroupSize,
+            Devices = shape.Devices,
+            Seed = (ulong)seed,
+            Run = (uint)Hash.Of((ulong)seed, 0x2119, (ulong)environment.DrawSeed()),
+            FirstAddress = (ulong)parse.GetValue(FirstAddress),
+            FirstSource = firstSource,
+            LoginsInFlight = (int)parse.GetValue(LoginsInFlight),
+            Reconnect = parse.GetValue(Reconnect),
+            Threads = threads,
+            Processes = ProcessesFor(shape.Devices, (int)parse.GetValue(Processes)),
+        };
+        if (!parse.CommandResult.Command.Options.Contains(Mix)) return settings;
+        return settings with { Mix = parse.GetValue(Mix), SizeBytes = (int)parse.GetValue(Size), AckEvery = (int)parse.GetValue(AckEvery) };
+    }
+
+    public static int CountOf(ParseResult parse, Option<long> option) => (int)parse.GetValue(option);
+
+    private static int ProcessesFor(int connections, int asked)
+    {
+        var room = DescriptorLimit.ForConnections();
+        var needed = (connections + room - 1) / room;
+        if (asked == 0) return Math.Max(1, needed);
+        if (asked >= needed) return asked;
+        throw new LoadException(
+            ExitCode.Usage,
+            string.Create(CultureInfo.InvariantCulture, $"--processes: {connections} connections need {needed} processes; each may open {room} (ulimit -Hn)"));
+    }
+
+    internal static IPEndPoint ParseTarget(string text)
+    {
+        var colon = text.LastIndexOf(':');
+        var host = colon < 0 ? "" : text[..colon].Trim('[', ']');
+        if (host.Length == 0 || !ushort.TryParse(text[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port == 0)
+            throw new LoadException(ExitCode.Usage, $"--target: '{text}' is not HOST:PORT, as in 127.0.0.1:5240");
+        if (IPAddress.TryParse(host, out var address)) return new IPEndPoint(address, port);
+        try
+        {
+            var addresses = Dns.GetHostAddresses(host);
+            return new IPEndPoint(Array.Find(addresses, a => a.AddressFamily == AddressFamily.InterNetwork) ?? addresses[0], port);
+        }
+        catch (SocketException e)
+        {
+            throw new LoadException(ExitCode.Usage, $"--target: '{host}' is not known: {e.Message}", e);
+        }
+    }
+}
+
+/// <summary>What a run touches of its process.</summary>
+/// <param name="Folder">The working folder: relative paths begin there.</param>
+/// <param name="Output">The summary, and JSON to standard output.</param>
+/// <param name="Errors">The live view, and what went wrong.</param>
+/// <param name="IsTerminal">Whether the live view may rewrite its lines.</param>
+/// <param name="Time">The clock of everything.</param>
+/// <param name="DrawSeed">A number from 0 on that nobody foresees.</param>
+internal sealed record LoadEnvironment(string Folder, TextWriter Output, TextWriter Errors, bool IsTerminal, TimeProvider Time, Func<long> DrawSeed)
+{
+    public static LoadEnvironment OfThisProcess() => new(
+        Directory.GetCurrentDirectory(), Console.Out, Console.Error, !Console.IsErrorRedirected, TimeProvider.System, () => Random.Shared.NextInt64());
+}

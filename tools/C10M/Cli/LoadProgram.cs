@@ -1,0 +1,39 @@
+using System.CommandLine;
+using System.CommandLine.Invocation;
+
+namespace Gateway.Load.Cli;
+
+/// <summary>The program from arguments to exit code.</summary>
+internal static class LoadProgram
+{
+    public static int Run(IReadOnlyList<string> arguments, LoadEnvironment environment, CancellationToken interrupt)
+    {
+        var root = new RootCommand($"Loads a gateway, checks every message, and measures.\n\n{ExitCode.Help}")
+        {
+            ConnectCommand.Create(environment, interrupt),
+            RelayCommand.Create(environment, interrupt),
+        };
+        var parse = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        if (parse.Action is ParseErrorAction)
+        {
+            foreach (var error in parse.Errors) environment.Errors.WriteLine($"C10M: {error.Message}");
+            return ExitCode.Usage;
+        }
+
+        try
+        {
+            return parse.Invoke(new InvocationConfiguration
+            {
+                Output = environment.Output,
+                Error = environment.Errors,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            });
+        }
+        catch (LoadException e)
+        {
+            environment.Errors.WriteLine($"C10M: {e.Message}");
+            return e.ExitCode;
+        }
+    }
+}

@@ -1,0 +1,83 @@
+using Gateway.Load.Devices;
+using Gateway.Load.Measure;
+
+namespace Gateway.Load.Conduct;
+
+/// <summary>How long a relay runs and how fast.</summary>
+internal sealed record RelayPlan
+{
+    /// <summary>Measured messages; 0: until <see cref="Time"/> has passed.</summary>
+    public long Messages { get; init; }
+    public TimeSpan Time { get; init; }
+    public long WarmupMessages { get; init; }
+    public TimeSpan Warmup { get; init; }
+
+    /// <summary>Messages a second over all pairs; 0: closed loop.</summary>
+    public double Rate { get; init; }
+    public double LoginRate { get; init; }
+
+    /// <summary>For what is still under way when sending has ended.</summary>
+    public TimeSpan DrainLimit { get; init; } = TimeSpan.FromSeconds(60);
+}
+
+/// <summary>Pairs exchange messages: log in → warm up → measure → drain → check.</summary>
+internal static class RelayRun
+{
+    public static LoadResult Run(Conductor conductor, LoadSettings settings, RelayPlan plan)
+    {
+        var result = new LoadResult { Command = "relay", Settings = settings, ServerMemoryBeforeBytes = conductor.Server?.MemoryBytes() };
+        if (Runs.LogIn(conductor, result, Who.All, plan.LoginRate, settings.Devices))
+        {
+            Measure(conductor, result, plan);
+            result.ServerMemoryBytes = conductor.Server?.MemoryBytes();
+            Runs.Check(conductor, result);
+        }
+
+        return Runs.Finish(conductor, result);
+    }
+
+    private static void Measure(Conductor conductor, LoadResult result, RelayPlan plan)
+    {
+        var now = conductor.Time.NowUs();
+        var warmsUp = plan.WarmupMessages > 0 || plan.Warmup > TimeSpan.Zero;
+        var mark = now;
+        if (!warmsUp) conductor.Give(MeasureFrom(mark, plan));
+        var cpu = new CpuMark(conductor);
+        conductor.Give(new Order(OrderKind.Send) { Budget = plan.Messages == 0 ? 0 : plan.Messages + plan.WarmupMessages, Rate = plan.Rate, FromUs = now });
+        if (warmsUp)
+        {
+            var until = now + (long)plan.Warmup.TotalMicroseconds;
+            conductor.WaitUntil("warm-up", s => s[Counter.DoubleChecks] >= plan.WarmupMessages && conductor.Time.NowUs() >= until);
+            cpu = new CpuMark(conductor);
+            mark = conductor.Time.NowUs();
+            conductor.Give(MeasureFrom(mark, plan));
+        }
+
+        var endUs = plan.Messages > 0 ? long.MaxValue : mark + (long)plan.Time.TotalMicroseconds;
+        if (plan.Messages == 0)
+        {
+            conductor.WaitUntil("measure", _ => conductor.Time.NowUs() >= endUs);
+            cpu.NoteIn(result);
+            if (conductor.IsInterrupted) conductor.Give(new Order(OrderKind.Stop));
+            else conductor.WaitUntil("drain", Runs.IsSettled, plan.DrainLimit);
+        }
+        else
+        {
+            conductor.WaitUntil("measure", Runs.IsSettled);
+            cpu.NoteIn(result);
+        }
+
+        var totals = conductor.Look();
+        result.MeasuredMessages = totals[Counter.MeasuredDoubleChecks];
+        var lastUs = plan.Messages > 0 || conductor.IsInterrupted ? totals[Counter.LastDoubleCheckAt] : endUs;
+        result.MeasuredSeconds = Math.Max(lastUs - mark, 1) / 1e6;
+        result.MessagesPerSecond = result.MeasuredMessages / result.MeasuredSeconds;
+        if (totals[Counter.Backlogged] > 0) conductor.Errors.Add("senders_still_backlogged", totals[Counter.Backlogged]);
+    }
+
+    private static Order MeasureFrom(long mark, RelayPlan plan) => new(OrderKind.Measure)
+    {
+        FromUs = mark,
+        UntilUs = plan.Messages > 0 ? long.MaxValue : mark + (long)plan.Time.TotalMicroseconds,
+    };
+}

@@ -1,0 +1,66 @@
+using Gateway.Load.Devices;
+using Gateway.Load.Measure;
+
+namespace Gateway.Load.Conduct;
+
+/// <summary>What the commands have in common: logging in, watching the node's process, and the end.</summary>
+internal static class Runs
+{
+    /// <summary>Logs in and measures it. False: interrupted.</summary>
+    public static bool LogIn(Conductor conductor, LoadResult result, Who who, double rate, long expected, string phase = "login")
+    {
+        var before = conductor.Look();
+        var startedAt = conductor.Time.NowUs();
+        conductor.Give(new Order(OrderKind.Login) { Who = who, Rate = rate });
+        conductor.WaitUntil(
+            phase,
+            s => s[Counter.LoginsWaiting] == 0 && s[Counter.LoginsInFlight] == 0,
+            mayRest: rate > 0 ? _ => true : null);
+        var after = conductor.Look();
+        var logins = after[Counter.Logins] - before[Counter.Logins];
+        var seconds = (after[Counter.LastLoginAt] - startedAt) / 1e6;
+        result.LoginsPerSecond = logins == 0 ? 0 : logins / Math.Max(seconds, 1e-6);
+        result.Connections = after[Counter.Open];
+        if (conductor.IsInterrupted) return false;
+        if (logins < expected) conductor.Errors.Add("not_logged_in", expected - logins);
+        return true;
+    }
+
+    /// <summary>Pings every session: what answers is alive, and the node has handled all it was sent before.</summary>
+    public static void Check(Conductor conductor, LoadResult result)
+    {
+        if (conductor.IsInterrupted) return;
+        var open = conductor.Look()[Counter.Open];
+        conductor.Give(new Order(OrderKind.Check));
+        conductor.WaitUntil("check", s => s[Counter.Pongs] >= open, TimeSpan.FromSeconds(60));
+        result.Alive = conductor.Look()[Counter.Pongs];
+        if (result.Alive < open && !conductor.IsInterrupted) conductor.Errors.Add("no_pong", open - result.Alive.Value);
+    }
+
+    /// <summary>Takes the counts, then leaves.</summary>
+    public static LoadResult Finish(Conductor conductor, LoadResult result)
+    {
+        result.Totals = conductor.Look();
+        result.Interrupted = conductor.IsInterrupted;
+        foreach (var (kind, count) in result.Totals.Errors.Concat(conductor.Errors.Copy())) result.Errors[kind] = result.Errors.GetValueOrDefault(kind) + count;
+        conductor.Give(new Order(OrderKind.Drop));
+        return result;
+    }
+
+    /// <summary>Every message has both checks, and nobody sends any more.</summary>
+    public static bool IsSettled(LoadSnapshot s) =>
+        s[Counter.Sending] == 0 && s[Counter.DoubleChecks] + s[Counter.RefusedFinal] >= s[Counter.Sent] && s[Counter.Delivered] >= s[Counter.DoubleChecks];
+}
+
+/// <summary>CPU time of the node and of the load, from one moment on.</summary>
+internal sealed class CpuMark(Conductor conductor)
+{
+    private readonly double? _server = conductor.Server?.CpuSeconds();
+    private readonly double _load = conductor.Look().CpuSeconds;
+
+    public void NoteIn(LoadResult result)
+    {
+        result.ServerCpuSeconds = conductor.Server?.CpuSeconds() - _server;
+        result.LoadCpuSeconds = conductor.Look().CpuSeconds - _load;
+    }
+}

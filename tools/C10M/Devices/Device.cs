@@ -1,0 +1,99 @@
+using System.Numerics;
+using Gateway.Protocol;
+using Gateway.Transport;
+
+namespace Gateway.Load.Devices;
+
+internal enum DeviceState : byte
+{
+    Offline = 0,
+    Connecting = 1,
+    AwaitChallenge = 2,
+    AwaitWelcome = 3,
+    Established = 4,
+    /// <summary>Closed or aborted by us; the transport has not said so yet.</summary>
+    Closing = 5,
+}
+
+[Flags]
+internal enum DeviceFlags : byte
+{
+    None = 0,
+    /// <summary>Has logged in once: comes back with its incarnation and position.</summary>
+    Known = 1,
+    /// <summary>In the queue of due times (open loop).</summary>
+    Scheduled = 2,
+    /// <summary>Due and not permitted to send (open loop).</summary>
+    Backlogged = 4,
+    /// <summary>Something was refused temporarily: nothing new is sent until all of it is sent again.</summary>
+    Held = 8,
+    /// <summary>Still has messages to send.</summary>
+    Sending = 16,
+    /// <summary>Awaits the pong of a check.</summary>
+    Checked = 32,
+    /// <summary>Begun with sending.</summary>
+    Started = 64,
+}
+
+/// <summary>
+/// One device as its client must remember it: session, send window, position in its mailbox. Plain memory, no reference; belongs to its
+/// fleet's thread. Invariants: <c>LowestUnchecked, LowestOpen &lt;= NextNumber</c>; bit i of <see cref="Settled"/> is number
+/// LowestOpen + i; bit i of <see cref="Refused"/> likewise, and no number is both.
+/// </summary>
+internal struct Device
+{
+    public ConnectionId Connection;
+    public DeviceState State;
+    public DeviceFlags Flags;
+    public byte LoginAttempts;
+
+    /// <summary>Of the handshake's secrets while State is AwaitChallenge or AwaitWelcome, otherwise -1.</summary>
+    public int Handshake;
+    public uint Incarnation;
+    public uint IdleTimeoutMs;
+    public long LoginStartedAt;
+
+    // What it receives.
+
+    /// <summary>The highest sequence of its mailbox that it has processed, and the highest it has acknowledged.</summary>
+    public ulong LastSequence, AckedSequence;
+    public int Unacknowledged;
+    /// <summary>The index that comes next in its stream; bit i of Seen: index Expected - 1 - i has arrived.</summary>
+    public ulong Expected, Seen;
+    public long WelcomedAt;
+
+    // What it sends.
+
+    public ulong FirstNumber, NextNumber, LowestOpen, LowestUnchecked;
+    public ulong Settled, Refused;
+    /// <summary>Messages still to be sent for the first time; meaningful while Sending.</summary>
+    public long Quota;
+    /// <summary>Open loop: the intended time of its next message, µs; a fraction, so that a rate is kept over hours.</summary>
+    public double NextDue;
+    /// <summary>Held: when what was refused may be sent again.</summary>
+    public long RetryAt;
+
+    public readonly bool Has(DeviceFlags flag) => (Flags & flag) != 0;
+    public void Set(DeviceFlags flag) => Flags |= flag;
+    public void Clear(DeviceFlags flag) => Flags &= ~flag;
+
+    /// <summary>Numbers sent that have neither been accepted nor refused.</summary>
+    public readonly int InFlight => (int)(NextNumber - LowestOpen) - BitOperations.PopCount(Settled | Refused);
+
+    /// <summary>Notes a number of the window as settled and moves the low mark over what is. False: it was settled before, or is none of the window.</summary>
+    public bool Settle(ulong number)
+    {
+        if (number < LowestOpen || number >= NextNumber) return false;
+        var bit = 1UL << (int)(number - LowestOpen);
+        if ((Settled & bit) != 0) return false;
+        Settled |= bit;
+        Refused &= ~bit;
+        var run = BitOperations.TrailingZeroCount(~Settled);
+        if (run == 0) return true;
+        LowestOpen += (ulong)run;
+        // A shift by 64 is a shift by 0 in C#.
+        Settled = run == Wire.WindowSize ? 0 : Settled >> run;
+        Refused = run == Wire.WindowSize ? 0 : Refused >> run;
+        return true;
+    }
+}

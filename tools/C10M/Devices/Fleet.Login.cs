@@ -1,0 +1,220 @@
+using System.Buffers.Binary;
+using Gateway.Load.Measure;
+using Gateway.Protocol;
+using Gateway.Transport;
+
+namespace Gateway.Load.Devices;
+
+/// <summary>Connect → OnConnected → hello → challenge → authenticate → welcome, at a rate or as fast as it goes.</summary>
+internal sealed partial class Fleet
+{
+    /// <summary>A node may say "later" this often before a device gives up.</summary>
+    private const int MaxLoginAttempts = 30;
+
+    /// <summary>A node that names no delay is asked again after this long, times the attempts so far.</summary>
+    private const int RetryStepMs = 50;
+
+    /// <summary>From the connection to the welcome.</summary>
+    private const int LoginTimeoutMs = 60_000;
+
+    private readonly Handshakes _handshakes;
+    private readonly Queue<(int Device, long DueUs)> _loginAgain = new();
+    private int _loginCursor;
+    private Who _loginWho;
+    private double _loginGapUs;
+    private double _nextLoginUs;
+
+    public void OnConnected(ConnectionId c, int errno)
+    {
+        if (!TryDeviceOf(c, out var index)) return;
+        _nowUs = _settings.Time.NowUs();
+        ref var d = ref _devices[index];
+        if (errno != 0)
+        {
+            var given = d.State == DeviceState.Closing;
+            Detach(ref d);
+            if (given) return;
+            if (_settings.Reconnect && d.Has(DeviceFlags.Known)) LoginAgain(index, "connect_failed_too_often");
+            else Count($"connect_errno_{errno}");
+            return;
+        }
+
+        d.State = DeviceState.AwaitChallenge;
+        _reactor.SetTimer(c, _reactor.NowMs + LoginTimeoutMs);
+        var nonce = _handshakes.ClientNonce(d.Handshake);
+        BinaryPrimitives.WriteUInt64LittleEndian(nonce, Hash.Of(_settings.Seed ^ 0x107, (ulong)OrdinalOf(index), (ulong)_nowUs));
+        BinaryPrimitives.WriteUInt64LittleEndian(nonce[8..], Hash.Of(_settings.Seed ^ 0x108, (ulong)OrdinalOf(index), (ulong)_nowUs));
+        _reactor.Advance(c, HelloFrame.Write(_reactor.GetSpan(c, HelloFrame.FrameBytes), nonce));
+    }
+
+    public void OnTimeout(ConnectionId c, TimeoutKind kind)
+    {
+        if (!TryDeviceOf(c, out var index)) return;
+        _nowUs = _settings.Time.NowUs();
+        ref var d = ref _devices[index];
+        if (kind != TimeoutKind.Application) return;
+        if (d.State == DeviceState.Established) KeepAlive(ref d);
+        else if (d.State is DeviceState.AwaitChallenge or DeviceState.AwaitWelcome) Fail(index, "login_timeout");
+    }
+
+    private void BeginLogins(Order order)
+    {
+        _loginWho = order.Who;
+        _loginCursor = 0;
+        _nextLoginUs = _nowUs;
+        _loginGapUs = order.Rate <= 0 ? 0 : 1e6 * _settings.Shape.Devices / (order.Rate * Math.Max(1, _slice.Count));
+        SkipToLogin();
+    }
+
+    private void PumpLogins()
+    {
+        while (_counters[Counter.LoginsInFlight] < _settings.LoginsInFlight && _loginAgain.TryPeek(out var again) && again.DueUs <= _nowUs)
+        {
+            _loginAgain.Dequeue();
+            if (_devices[again.Device].State == DeviceState.Offline) BeginLogin(again.Device);
+        }
+
+        while (_loginCursor < _devices.Length && _counters[Counter.LoginsInFlight] < _settings.LoginsInFlight && _nextLoginUs <= _nowUs)
+        {
+            BeginLogin(_loginCursor++);
+            _nextLoginUs += _loginGapUs;
+            SkipToLogin();
+        }
+    }
+
+    /// <summary>Moves the cursor to the next device that is to log in.</summary>
+    private void SkipToLogin()
+    {
+        for (; _loginCursor < _devices.Length; _loginCursor++)
+        {
+            if (_devices[_loginCursor].State != DeviceState.Offline) continue;
+            if (_loginWho == Who.Senders && !_shape.Sends(OrdinalOf(_loginCursor))) continue;
+            if (_loginWho == Who.Recipients && !_shape.Receives(OrdinalOf(_loginCursor))) continue;
+            return;
+        }
+    }
+
+    private void BeginLogin(int index)
+    {
+        ref var d = ref _devices[index];
+        d.LoginStartedAt = _settings.Time.NowUs();
+        var c = _reactor.Connect(_settings.Target, _settings.Sources.Of(OrdinalOf(index)));
+        if (c.IsNone)
+        {
+            Count("no_connection_slot");
+            return;
+        }
+
+        d.State = DeviceState.Connecting;
+        d.Handshake = _handshakes.Rent();
+        _counters[Counter.LoginsInFlight]++;
+        Remember(c, index);
+    }
+
+    /// <summary>The login is over, well or not.</summary>
+    private void LeaveLogin(ref Device d)
+    {
+        if (d.Handshake < 0) return;
+        _handshakes.Return(d.Handshake);
+        d.Handshake = -1;
+        _counters[Counter.LoginsInFlight]--;
+    }
+
+    private void LoginAgain(int index, string errorAtTheEnd, uint afterMs = 0)
+    {
+        ref var d = ref _devices[index];
+        if (++d.LoginAttempts > MaxLoginAttempts)
+        {
+            Count(errorAtTheEnd);
+            return;
+        }
+
+        _counters[Counter.LoginRetries]++;
+        _loginAgain.Enqueue((index, _nowUs + 1000L * (afterMs != 0 ? Math.Min(afterMs, 60_000) : RetryStepMs * (uint)d.LoginAttempts)));
+    }
+
+    private void OnChallenge(int index, ReadOnlySpan<byte> payload)
+    {
+        if (!ChallengeFrame.TryParse(payload, out var challenge, out var error))
+        {
+            Fail(index, $"protocol_challenge_{error}");
+            return;
+        }
+
+        ref var d = ref _devices[index];
+        var key = _handshakes.Key(d.Handshake);
+        var address = _settings.AddressOf(OrdinalOf(index));
+        DeviceKey.Derive(_settings.Secret, address, 0, key);
+        challenge.NodeNonce.CopyTo(_handshakes.NodeNonce(d.Handshake));
+        d.State = DeviceState.AwaitWelcome;
+        _reactor.Advance(d.Connection, AuthenticateFrame.Write(
+            _reactor.GetSpan(d.Connection, AuthenticateFrame.FrameBytes),
+            address, 0, d.Incarnation, d.LastSequence, _settings.CreditMessages, _settings.CreditBytes,
+            key, _handshakes.ClientNonce(d.Handshake), challenge.NodeNonce));
+    }
+
+    private void OnWelcome(int index, ReadOnlySpan<byte> payload)
+    {
+        ref var d = ref _devices[index];
+        if (!WelcomeFrame.TryParse(payload, out var welcome, out var error))
+        {
+            Fail(index, $"protocol_welcome_{error}");
+            return;
+        }
+
+        Span<byte> proof = stackalloc byte[Wire.ProofBytes];
+        HandshakeProof.OfNode(
+            _handshakes.Key(d.Handshake), _handshakes.ClientNonce(d.Handshake), _handshakes.NodeNonce(d.Handshake), welcome.Proven, proof);
+        if (!HandshakeProof.Matches(proof, welcome.Proof))
+        {
+            Fail(index, "node_proof_wrong");
+            return;
+        }
+
+        if (welcome.MaxBodyBytes < (uint)_settings.Mix.MaxBytes)
+        {
+            Fail(index, "size_above_the_nodes_limit");
+            return;
+        }
+
+        LeaveLogin(ref d);
+        d.State = DeviceState.Established;
+        d.IdleTimeoutMs = welcome.IdleTimeoutMs;
+        d.LoginAttempts = 0;
+        d.AckedSequence = d.LastSequence;
+        d.Unacknowledged = 0;
+        d.WelcomedAt = _nowUs;
+        _reactor.MarkEstablished(d.Connection);
+        _counters[Counter.Logins]++;
+        _counters[Counter.Open]++;
+        _counters[Counter.LastLoginAt] = _nowUs;
+        _login.Record(_nowUs - d.LoginStartedAt);
+        ArmKeepAlive(ref d);
+
+        if (!d.Has(DeviceFlags.Known))
+        {
+            d.Set(DeviceFlags.Known);
+            d.Incarnation = welcome.Incarnation;
+            d.FirstNumber = d.NextNumber = d.LowestOpen = d.LowestUnchecked = welcome.WindowLow;
+        }
+        else if (welcome.Incarnation != d.Incarnation)
+        {
+            Fail(index, "incarnation_changed");
+        }
+        else
+        {
+            _counters[Counter.Reconnects]++;
+            Reconcile(index, welcome.WindowLow, welcome.WindowSettled);
+        }
+    }
+
+    /// <summary>Half of what the node waits for a byte: one lost wake-up does not cost the session.</summary>
+    private void ArmKeepAlive(ref Device d) =>
+        _reactor.SetTimer(d.Connection, d.IdleTimeoutMs == 0 ? 0 : _reactor.NowMs + d.IdleTimeoutMs / 2);
+
+    private void KeepAlive(ref Device d)
+    {
+        _reactor.Advance(d.Connection, PingFrame.Write(_reactor.GetSpan(d.Connection, PingFrame.FrameBytes), KeepAliveToken));
+        ArmKeepAlive(ref d);
+    }
+}

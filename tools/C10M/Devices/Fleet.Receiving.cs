@@ -1,0 +1,137 @@
+using Gateway.Load.Measure;
+using Gateway.Protocol;
+
+namespace Gateway.Load.Devices;
+
+/// <summary>What a mailbox brings: messages and receipts in one rising sequence, acknowledged cumulatively.</summary>
+internal sealed partial class Fleet
+{
+    private void OnDeliver(int index, ReadOnlySpan<byte> payload)
+    {
+        if (!DeliverFrame.TryParse(payload, out var frame, out var error))
+        {
+            Fail(index, $"protocol_deliver_{error}");
+            return;
+        }
+
+        ref var d = ref _devices[index];
+        if (!IsNew(ref d, frame.Sequence, frame.Previous, frame.Flags)) return;
+        if (!_settings.Payload.TryRead(frame.Body, out var stream, out var messageIndex))
+        {
+            _counters[Counter.Strays]++;
+            return;
+        }
+
+        var ordinal = OrdinalOf(index);
+        if (stream != (uint)ordinal || frame.From != _settings.AddressOf(_shape.SenderOf(ordinal)))
+        {
+            Count("misrouted");
+            return;
+        }
+
+        if (frame.Body.Length != _settings.Mix.SizeOf(stream, messageIndex) || !_settings.Payload.IsIntact(frame.Body, stream, messageIndex))
+        {
+            Count("corrupt_body");
+            return;
+        }
+
+        if (NoteArrival(ref d, messageIndex))
+        {
+            _counters[Counter.Delivered]++;
+            _counters[Counter.LastDeliveredAt] = _nowUs;
+        }
+    }
+
+    /// <summary>
+    /// The mailbox's own order: drops what the device has by sequence, and sees a gap by the sequence before. Counts the entry as owing
+    /// an acknowledgement.
+    /// </summary>
+    private bool IsNew(ref Device d, ulong sequence, ulong previous, DeliverFlags flags)
+    {
+        if (sequence <= d.LastSequence)
+        {
+            if ((flags & DeliverFlags.Redelivered) != 0)
+            {
+                _counters[Counter.Redelivered]++;
+                // The node lost or never saw the acknowledgement.
+                d.AckedSequence = 0;
+            }
+            else
+            {
+                _counters[Counter.Duplicates]++;
+            }
+
+            return false;
+        }
+
+        if (previous != 0 && d.LastSequence != 0 && previous != d.LastSequence) Count("mailbox_gap");
+        d.LastSequence = sequence;
+        if (++d.Unacknowledged >= _settings.AckEvery) Acknowledge(ref d);
+        return true;
+    }
+
+    /// <summary>The stream's order. True when the message had not arrived before.</summary>
+    private bool NoteArrival(ref Device d, ulong messageIndex)
+    {
+        if (messageIndex >= d.Expected)
+        {
+            var ahead = messageIndex - d.Expected;
+            if (ahead != 0) _counters[Counter.OutOfOrder]++;
+            d.Seen = ahead >= 63 ? 1 : d.Seen << (int)(ahead + 1) | 1;
+            d.Expected = messageIndex + 1;
+            return true;
+        }
+
+        var behind = d.Expected - 1 - messageIndex;
+        if (behind >= 64 || (d.Seen & 1UL << (int)behind) != 0)
+        {
+            _counters[Counter.Duplicates]++;
+            return false;
+        }
+
+        d.Seen |= 1UL << (int)behind;
+        _counters[Counter.OutOfOrder]++;
+        return true;
+    }
+
+    private void OnReceipt(int index, ReadOnlySpan<byte> payload)
+    {
+        if (!ReceiptFrame.TryParse(payload, out var frame, out var error))
+        {
+            Fail(index, $"protocol_receipt_{error}");
+            return;
+        }
+
+        ref var d = ref _devices[index];
+        if (!IsNew(ref d, frame.Sequence, frame.Previous, frame.Flags)) return;
+        if (frame.Incarnation != d.Incarnation || !_shape.Sends(OrdinalOf(index)))
+        {
+            _counters[Counter.Strays]++;
+            return;
+        }
+
+        if (frame.Kind != ReceiptKind.Delivered)
+        {
+            Count($"receipt_{frame.Kind}".ToLowerInvariant());
+            return;
+        }
+
+        for (var i = 0; i < frame.Count; i++) OnDoubleCheck(index, ref d, frame.Number(i), frame.Peer);
+    }
+
+    /// <summary>The read is over: one acknowledgement for all it brought, and what may be sent now.</summary>
+    private void EndRead(int index)
+    {
+        ref var d = ref _devices[index];
+        if (d.State != DeviceState.Established) return;
+        if (d.LastSequence > d.AckedSequence) Acknowledge(ref d);
+        if (d.Has(DeviceFlags.Sending | DeviceFlags.Held)) SendOn(index, ref d);
+    }
+
+    private void Acknowledge(ref Device d)
+    {
+        _reactor.Advance(d.Connection, AcknowledgeFrame.Write(_reactor.GetSpan(d.Connection, AcknowledgeFrame.FrameBytes), d.LastSequence));
+        d.AckedSequence = d.LastSequence;
+        d.Unacknowledged = 0;
+    }
+}

@@ -1,0 +1,81 @@
+namespace Gateway.Load.Devices;
+
+internal enum ShapeKind
+{
+    /// <summary>Every device is alone.</summary>
+    Idle,
+    /// <summary>Groups of two: the first sends to the second.</summary>
+    Pairs,
+    /// <summary>Groups of two: each sends to the other.</summary>
+    Exchange,
+    /// <summary>Groups of one sender and its recipients, to which it sends in turn.</summary>
+    Fan,
+}
+
+/// <summary>
+/// Who sends to whom. Devices are ordinals 0 to <see cref="Devices"/> - 1 over all processes; groups of <see cref="GroupSize"/> follow
+/// each other, and nobody sends outside a group. A recipient has exactly one sender, so that its messages are one stream, named by the
+/// recipient's ordinal and counted from index 1. Immutable.
+/// </summary>
+internal sealed record Shape(ShapeKind Kind, int GroupSize, int Devices)
+{
+    public static Shape Idle(int devices) => new(ShapeKind.Idle, 1, devices);
+
+    public static Shape Pairs(int pairs) => new(ShapeKind.Pairs, 2, 2 * pairs);
+
+    public static Shape Exchange(int devices) => new(ShapeKind.Exchange, 2, devices);
+
+    /// <summary>As many groups as there are senders, the last perhaps smaller.</summary>
+    public static Shape Fan(int senders, int recipients)
+    {
+        var each = (recipients + senders - 1) / senders;
+        var groups = (recipients + each - 1) / each;
+        return new Shape(ShapeKind.Fan, 1 + each, groups + recipients);
+    }
+
+    public bool Sends(int ordinal) => Kind switch
+    {
+        ShapeKind.Idle => false,
+        ShapeKind.Exchange => true,
+        _ => ordinal % GroupSize == 0,
+    };
+
+    public bool Receives(int ordinal) => Kind == ShapeKind.Exchange || (Kind != ShapeKind.Idle && !Sends(ordinal));
+
+    public int RecipientsOf(int sender) => Kind switch
+    {
+        ShapeKind.Idle => 0,
+        ShapeKind.Fan => Math.Min(GroupSize - 1, Devices - sender - 1),
+        _ => 1,
+    };
+
+    public int FirstRecipientOf(int sender) => Kind == ShapeKind.Exchange ? sender ^ 1 : sender + 1;
+
+    public int SenderOf(int recipient) => Kind == ShapeKind.Exchange ? recipient ^ 1 : recipient - recipient % GroupSize;
+
+    public int Senders => Kind switch
+    {
+        ShapeKind.Idle => 0,
+        ShapeKind.Exchange => Devices,
+        _ => (Devices + GroupSize - 1) / GroupSize,
+    };
+
+    public int Recipients => Kind == ShapeKind.Exchange ? Devices : Kind == ShapeKind.Idle ? 0 : Devices - Senders;
+
+    /// <summary>Part <paramref name="index"/> of <paramref name="parts"/> of the devices in <paramref name="of"/>, in whole groups.</summary>
+    public Slice Cut(Slice of, int index, int parts)
+    {
+        var groups = (of.Count + GroupSize - 1) / GroupSize;
+        var from = of.First + GroupSize * (int)((long)groups * index / parts);
+        var to = of.First + Math.Min(of.Count, GroupSize * (int)((long)groups * (index + 1) / parts));
+        return new Slice(from, to - from);
+    }
+}
+
+/// <summary>Devices <see cref="First"/> to <see cref="First"/> + <see cref="Count"/> - 1.</summary>
+internal readonly record struct Slice(int First, int Count)
+{
+    /// <summary>The slice's share of a whole number that belongs to all devices; the shares of all slices add up to it.</summary>
+    public long ShareOf(long total, int devices) =>
+        (long)((Int128)total * (First + Count) / devices) - (long)((Int128)total * First / devices);
+}
