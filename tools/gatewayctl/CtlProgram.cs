@@ -48,6 +48,11 @@ internal static class CtlProgram
             output.Error("interrupted", ExitCode.Interrupted);
             return ExitCode.Interrupted;
         }
+        catch (Exception e)
+        {
+            output.Error($"an error in the program itself: {e}", ExitCode.Unexpected);
+            return ExitCode.Unexpected;
+        }
         finally
         {
             output.Flush();

@@ -9,6 +9,7 @@ internal static class ExitCode
     public const int Unreachable = 3;
     public const int NotFound = 4;
     public const int Local = 5;
+    public const int Unexpected = 70;
     public const int Interrupted = 130;
 
     public const string Help = """
@@ -19,6 +20,7 @@ internal static class ExitCode
           3    the node cannot be reached
           4    not found: no such session, nothing that matches
           5    a local file or folder cannot be used: state in use, key file exists, disk full
+          70   an error in the program itself
           130  interrupted before the end; replay and tail continue where they stopped
         """;
 }

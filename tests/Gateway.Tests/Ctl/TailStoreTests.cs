@@ -86,9 +86,11 @@ public sealed class TailStoreTests : IDisposable
     {
         await using (var store = await OpenAsync()) await store.RecordMessageAsync(Message(10, "one"), MessageState.Received);
 
-        await using var other = await OpenAsync("other.txt");
-
-        Assert.Equal((10ul, 0L), (other.Resume, other.CountBefore));
+        foreach (var _ in (int[])[1, 2])
+        {
+            await using var other = await OpenAsync("other.txt");
+            Assert.Equal((10ul, 0L), (other.Resume, other.CountBefore));
+        }
     }
 
     [Fact]

@@ -29,7 +29,7 @@ internal static class DeviceKeyFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            File.Delete(temporary);
+            if (File.Exists(temporary)) File.Delete(temporary);
             throw File.Exists(path) && !replace ? Exists(path, e) : new CtlException(ExitCode.Local, $"{path}: the key file cannot be written: {e.Message}", e);
         }
     }

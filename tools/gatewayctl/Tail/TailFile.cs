@@ -14,23 +14,17 @@ internal sealed class TailFile : IDisposable
     private readonly MemoryStream _batch = new();
     private TailMark _staged;
 
+    /// <param name="path">Absolute.</param>
+    /// <param name="journal">Knows how far a file is durable.</param>
+    /// <param name="position">Where the device stands: a file that the journal does not know begins after it.</param>
     /// <exception cref="CtlException">The file cannot be used, or is shorter than its mark: it is not the file that was written.</exception>
-    public TailFile(string path, WorkJournal journal)
+    public TailFile(string path, WorkJournal journal, ulong position)
     {
         Path = path;
         _journal = journal;
-        try
-        {
-            _stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new CtlException(ExitCode.Local, $"{path}: cannot be written: {e.Message}", e);
-        }
-
+        _stream = Open(path);
         var known = journal.Tail(path);
-        Mark = known ?? new TailMark(0, _stream.Length, 0);
-        IsNew = known is null;
+        Mark = known ?? new TailMark(position, _stream.Length, 0);
         if (_stream.Length < Mark.Length)
         {
             var length = _stream.Length;
@@ -39,18 +33,15 @@ internal sealed class TailFile : IDisposable
                 ExitCode.Local, $"{path}: has {length} bytes, but {Mark.Length} were written; messages acknowledged before are missing. Name another file to go on");
         }
 
-        _stream.SetLength(Mark.Length);
+        if (_stream.Length > Mark.Length) _stream.SetLength(Mark.Length);
         _stream.Position = Mark.Length;
-        if (IsNew) journal.SetTail(path, Mark);
+        if (known is null) journal.SetTail(path, Mark);
     }
 
     public string Path { get; }
 
     /// <summary>What is durable.</summary>
     public TailMark Mark { get; private set; }
-
-    /// <summary>True when this run begins the file's record.</summary>
-    public bool IsNew { get; }
 
     /// <summary>Stages a message; one that the file has already is passed over.</summary>
     public void Add(ulong sequence, ReadOnlySpan<byte> body)
@@ -87,5 +78,20 @@ internal sealed class TailFile : IDisposable
     {
         _batch.Dispose();
         _stream.Dispose();
+    }
+
+    private static FileStream Open(string path)
+    {
+        try
+        {
+            var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+            if (stream.CanSeek) return stream;
+            stream.Dispose();
+            throw new CtlException(ExitCode.Local, $"{path}: is no file that can be cut back; without --out messages go to the output");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CtlException(ExitCode.Local, $"{path}: cannot be written: {e.Message}", e);
+        }
     }
 }

@@ -27,7 +27,7 @@ internal sealed class TailStore(IMessageStore inner, DeviceState state, string p
     /// <summary>Messages in the file when it was opened.</summary>
     public long CountBefore { get; private set; }
 
-    /// <summary>The highest sequence in the file when it was opened; of a new one, the device's position.</summary>
+    /// <summary>The highest sequence that the file had, or that its device had when the file was begun.</summary>
     public ulong Resume { get; private set; }
 
     public override async Task<StoreSnapshot> OpenAsync(Address owner, CancellationToken cancellationToken)
@@ -35,8 +35,8 @@ internal sealed class TailStore(IMessageStore inner, DeviceState state, string p
         var snapshot = await Inner.OpenAsync(owner, cancellationToken);
         _journal = new WorkJournal(state.JournalPath);
         await ReplaySettlement.SettleAsync(_journal, Inner);
-        _file = new TailFile(path, _journal);
-        Resume = _file.IsNew ? snapshot.Position : _file.Mark.Sequence;
+        _file = new TailFile(path, _journal, snapshot.Position);
+        Resume = _file.Mark.Sequence;
         CountBefore = _file.Mark.Count;
         _writing = Task.Run(() => WriteAsync(_file), CancellationToken.None);
         return snapshot;
