@@ -24,6 +24,7 @@ public class CutTests
         await using var node = new ModelNode(seed, Cuts, Deliveries);
         var handled = new ConcurrentQueue<(ulong Sequence, ulong Previous)>();
         var gaps = new ConcurrentQueue<SequenceGap>();
+        var surprises = new ConcurrentQueue<ClientStateChange>();
         await using (var client = new GatewayClient(Options(node, store, seed))
         {
             MessageReceived = async (m, ct) =>
@@ -34,6 +35,10 @@ public class CutTests
         })
         {
             client.GapDetected += gaps.Enqueue;
+            client.StateChanged += c =>
+            {
+                if (c.Reason is not (DisconnectReason.None or DisconnectReason.ConnectionLost or DisconnectReason.Requested)) surprises.Enqueue(c);
+            };
             await client.StartAsync();
             var sent = new List<OutboxMessage>();
             var random = new Random(seed);
@@ -52,7 +57,10 @@ public class CutTests
             await client.StopAsync(deadline.Token);
 
             Assert.Empty(node.Breaches);
-            Assert.True(node.Cuts >= Cuts && node.Resends > 0 && node.Refusals > 0, $"{node.Cuts} cuts, {node.Resends} resends, {node.Refusals} refusals prove little.");
+            Assert.Empty(surprises);
+            Assert.True(
+                node.Cuts >= Cuts && node.Resends > 0 && node.Refusals > 0 && node.Redeliveries > 0,
+                $"{node.Cuts} cuts, {node.Resends} resends, {node.Refusals} refusals, {node.Redeliveries} redeliveries prove little.");
             // Sent: each once, and to each recipient in the order of sending.
             Assert.Equal(Enumerable.Range(0, sent.Count), node.Taken.Select(t => int.Parse(t.Body, System.Globalization.CultureInfo.InvariantCulture)).Order());
             foreach (var recipient in node.Taken.GroupBy(t => t.To)) Assert.Equal(recipient.OrderBy(t => t.Number), recipient);
@@ -79,7 +87,7 @@ public class CutTests
         Port = node.Port,
         Key = node.KeyFile,
         Store = store,
-        CreditMessages = 20,
+        CreditMessages = ModelNode.Credit,
         AcknowledgeEvery = 5,
         AcknowledgeWithin = TimeSpan.FromMilliseconds(1),
         ReconnectMin = TimeSpan.FromMilliseconds(1),
