@@ -46,6 +46,8 @@ public sealed partial class Home
         if (!RejectFrame.TryParse(payload, out var frame, out error)) return false;
         if (!TryFindDelivered(ref s, frame.Sequence, out var before, out var found))
         {
+            // The cursor went back behind it: the device is about to get it again, and rejects it then.
+            if (frame.Sequence > s.Delivered && frame.Sequence <= s.HighestDelivered) return true;
             error = ErrorCode.RejectUnknown;
             return false;
         }
@@ -249,6 +251,7 @@ public sealed partial class Home
             };
             if (_log.Append(in record, out var position) != LogStatus.Appended) return false;
             _lastPosition = position;
+            if (first.IsRejection && s.Has(SessionFlags.Reading)) s.Set(SessionFlags.DiscardPage); // it may hold the entry
 
             // One acknowledgement covers every settled receipt up to it; a rejection stands alone.
             do

@@ -18,7 +18,7 @@ internal enum SessionFlags : ushort
     AckListed = 32,
     /// <summary>In the queue for a page buffer.</summary>
     ReadQueued = 64,
-    /// <summary>The page on its way was asked for before the cursor went back.</summary>
+    /// <summary>The page on its way was asked for before the cursor went back, or before a rejected entry went.</summary>
     DiscardPage = 128,
     /// <summary>Absent, and the offline event of this absence was raised.</summary>
     OfflineRaised = 256,

@@ -26,7 +26,7 @@ public sealed partial class DeviceModel
     /// <summary>Entries that came more than once.</summary>
     public int Repeats { get; private set; }
 
-    /// <summary>Called with every entry seen for the first time; true: reject it with reason 7 instead of acknowledging it.</summary>
+    /// <summary>Called with every message that is not acknowledged; true: it is rejected with reason 7, each time it comes.</summary>
     public Func<Delivered, bool>? Rejects { get; set; }
 
     /// <summary>Reads what is on the wire and reacts to it.</summary>
@@ -78,9 +78,8 @@ public sealed partial class DeviceModel
                     d.Sequence, d.Previous, d.From, d.Incarnation, d.Number, d.EnqueuedAt, (d.Flags & DeliverFlags.Redelivered) != 0,
                     Encoding.Latin1.GetString(d.Body));
                 Heard.Add(delivered);
-                if (!IsNew(delivered)) break;
-                Inbox.Add(delivered);
-                if (Rejects?.Invoke(delivered) != true) break;
+                if (IsNew(delivered)) Inbox.Add(delivered);
+                if (d.Sequence <= Position || Rejects?.Invoke(delivered) != true) break;
                 _hasRejected = true;
                 Reject(d.Sequence, 7);
                 break;

@@ -137,6 +137,53 @@ public class Rule11_Poison : HomeTests
 
     [Theory]
     [MemberData(nameof(Homes))]
+    public void A_page_that_was_asked_for_before_a_rejected_entry_went_does_not_bring_it_back(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        anna.Send(ben.Address, "1");
+        net.Settle();
+        ben.Reject(ben.Inbox[0].Sequence, 7);
+        net.Exchange();
+        ben.Connect(); // its first page is asked for while the rejection is owed
+        net.Exchange();
+        Assert.True(ben.IsWelcome);
+        net.Store.CommitAll();
+        net.Exchange();
+        Assert.Equal(0, net.Store.Messages.Pending);
+        ben.Acknowledges = true;
+        net.Settle();
+
+        Assert.Equal(0, ben.Repeats);
+        Assert.Equal([ReceiptKind.Rejected], anna.Receipts.Select(r => r.Kind));
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_rejection_that_crosses_a_redelivery_is_no_error_and_the_next_one_counts(int homes)
+    {
+        var net = Start(homes, new HomeOptions { RedeliverAfterMs = 1_000 });
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        anna.Send(ben.Address, "1");
+        net.Settle();
+        net.Clock.Advance(2_000);
+        net.Turn(); // the cursor goes back, the page is on its way
+        ben.Rejects = _ => true;
+        ben.Reject(ben.Inbox[0].Sequence, 7);
+        net.Settle();
+
+        Assert.Empty(ben.Failures);
+        Assert.Equal(1, ben.Repeats);
+        Assert.Equal([ReceiptKind.Rejected], anna.Receipts.Select(r => r.Kind));
+        Assert.Equal(new LedgerTotals(1, 0, 0, 1, 0, 0, 0), net.Store.Messages);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
     public void Rejecting_gives_the_credit_back(int homes)
     {
         var net = Start(homes);
