@@ -20,7 +20,7 @@ public readonly record struct MailboxLogCounters
     public long AllocatedAheadBytes { get; init; }
     public int Segments { get; init; }
 
-    /// <summary>The last attempt to allocate a segment found no space.</summary>
+    /// <summary>The last attempt to allocate a segment found no space, or no file descriptor for it.</summary>
     public bool DiskFull { get; init; }
     public long PagesRead { get; init; }
     public long RecordsRead { get; init; }

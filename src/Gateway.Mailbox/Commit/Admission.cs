@@ -31,7 +31,7 @@ internal sealed class Admission
         _ahead = options.SegmentsAhead * segments.SegmentBytes;
     }
 
-    /// <summary>The last attempt to allocate found no space.</summary>
+    /// <summary>The last attempt to allocate a segment found no space, or no file descriptor for it.</summary>
     public bool DiskFull { get => _diskFull; set => _diskFull = value; }
 
     public AppendStatus Check(RecordType type, long tail, long committed)

@@ -63,6 +63,8 @@ internal sealed unsafe class LogDevice : StorageDeviceBase
         foreach (ref readonly var write in CollectionsMarshal.AsSpan(_draining))
         {
             SealPage(write);
+
+            // SAFETY: FASTER keeps the page's memory until this write's callback, and nothing below its end changes any more.
             _segments.FileOf(write.Address).Write(_segments.OffsetInFile(write.Address), new ReadOnlySpan<byte>(write.Source, write.Bytes));
             _touched.Add(_segments.SegmentOf(write.Address));
             WrittenBytes += write.Bytes;
@@ -125,6 +127,8 @@ internal sealed unsafe class LogDevice : StorageDeviceBase
     {
         // Only FASTER's own recovery reads here, to load the tail page.
         var address = (long)segmentId * SegmentSize + (long)sourceAddress;
+
+        // SAFETY: FASTER's buffer for this very read.
         var read = _segments.FileOf(address).Read(_segments.OffsetInFile(address), new Span<byte>((byte*)destinationAddress, (int)readLength));
         callback(0, (uint)read, context);
     }

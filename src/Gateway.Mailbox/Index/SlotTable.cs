@@ -4,7 +4,8 @@ namespace Gateway.Mailbox.Index;
 
 /// <summary>
 /// Mailboxes with something pending, by number: extendible hashing over open-addressing tables of at most 4096 slots, so that growing
-/// never moves more than one table (tens of microseconds). One partition's owner thread only. A removed mailbox leaves nothing behind.
+/// never moves more than one table (tens of microseconds). One partition's owner thread only. A removed mailbox leaves nothing behind;
+/// a table that has emptied keeps 16 slots, so that one mailbox coming and going does not allocate.
 /// Pointers to slots hold until the next <see cref="Add"/> or <see cref="Remove"/>.
 /// </summary>
 internal sealed unsafe class SlotTable : IDisposable
@@ -89,8 +90,7 @@ internal sealed unsafe class SlotTable : IDisposable
         table.Slots[gap] = default;
         table.Count--;
         Count--;
-        if (table.Count == 0) Resize(ref table, 0);
-        else if (table.Capacity > MinSlots && table.Count * 10 < table.Capacity * 3) Resize(ref table, Math.Max(MinSlots, table.Count * 5 / 3));
+        if (table.Capacity > MinSlots && table.Count * 10 < table.Capacity * 3) Resize(ref table, Math.Max(MinSlots, table.Count * 5 / 3));
     }
 
     public Enumerator GetEnumerator() => new(this);
@@ -204,6 +204,7 @@ internal sealed unsafe class SlotTable : IDisposable
         private int _table;
         private int _slot = -1;
 
+        // SAFETY: MoveNext stays within the tables, which do not change meanwhile.
         public readonly MailboxSlot* Current => owner._tables[_table].Slots + _slot;
 
         public bool MoveNext()

@@ -12,6 +12,9 @@ internal static unsafe partial class Posix
     public const int ENOENT = 2;
     public const int ENXIO = 6;
     public const int EAGAIN = 11;
+    public const int ENOMEM = 12;
+    public const int ENFILE = 23;
+    public const int EMFILE = 24;
     public const int ENOSPC = 28;
     public const int EOPNOTSUPP = 95;
     public const int EDQUOT = 122;

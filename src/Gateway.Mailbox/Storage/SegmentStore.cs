@@ -93,30 +93,25 @@ internal sealed class SegmentStore : IDisposable
 
     public long SegmentOf(long address) => address >> _segmentBits;
 
-    /// <summary>Adds the next segment, allocated and durable. False when the disk has no room.</summary>
+    /// <summary>
+    /// Adds the next segment, allocated and durable. False when there is no room for it now: on the disk, or because connections have taken
+    /// every file descriptor. Then it can be tried again, from whatever step it got to.
+    /// </summary>
     public bool TryAdd()
     {
         var segments = _segments;
         var segment = segments.First + segments.Files.Length;
-        var name = SegmentHeader.FileName(segment);
-        _files.Delete(name + Temporary);
-        var file = _files.TryCreate(name + Temporary, SegmentHeader.Bytes + SegmentBytes);
-        if (file is null) return false;
+        ILogFile? file;
         try
         {
-            var header = new byte[SegmentHeader.Bytes];
-            SegmentHeader.Write(header, _identity, segment, SegmentBytes, PageBytes);
-            file.Write(0, header);
-            file.Sync();
+            file = TryMake(segment);
         }
-        finally
+        catch (LogIOException e) when (e.Errno is Posix.EMFILE or Posix.ENFILE or Posix.ENOMEM)
         {
-            file.Dispose();
+            return false;
         }
 
-        _files.Rename(name + Temporary, name);
-        _files.SyncFolder();
-        file = _files.Open(name);
+        if (file is null) return false;
         _segments = new Segments(segments.First, [.. segments.Files, file]);
         Volatile.Write(ref _allocatedThrough, (segment + 1) << _segmentBits);
         return true;
@@ -128,6 +123,25 @@ internal sealed class SegmentStore : IDisposable
     public void Dispose()
     {
         foreach (var file in _segments.Files) file.Dispose();
+    }
+
+    private ILogFile? TryMake(long segment)
+    {
+        // Made under another name: a segment by its own name is always whole. Opened again by that name, so that errors tell it.
+        var name = SegmentHeader.FileName(segment);
+        _files.Delete(name + Temporary);
+        using (var file = _files.TryCreate(name + Temporary, SegmentHeader.Bytes + SegmentBytes))
+        {
+            if (file is null) return null;
+            var header = new byte[SegmentHeader.Bytes];
+            SegmentHeader.Write(header, _identity, segment, SegmentBytes, PageBytes);
+            file.Write(0, header);
+            file.Sync();
+        }
+
+        _files.Rename(name + Temporary, name);
+        _files.SyncFolder();
+        return _files.Open(name);
     }
 
     private sealed record Segments(long First, ILogFile[] Files);

@@ -71,6 +71,18 @@ public class AdmissionTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void Running_out_of_file_descriptors_refuses_at_the_door_and_is_no_fail_stop()
+    {
+        // Connections use descriptors too, and must not be able to stop the log by taking them all.
+        using var folder = new DataFolder();
+        var files = new FaultyFileSystem(folder.Path);
+        using var log = new MailboxHarness(folder.Path, s => s.FileSystem = files);
+        var none = true;
+        files.OnAllocate = (name, _) => none && name.Contains(".segment", StringComparison.Ordinal) ? throw new LogIOException(name, "open", 24) : true;
+        FillThenRecover(log, giveSpaceBack: () => none = false);
+    }
+
+    [Fact]
     public void What_waits_for_a_slow_disk_is_bounded_and_refused_as_busy()
     {
         // Trap 10: FASTER's own limit must never be met.

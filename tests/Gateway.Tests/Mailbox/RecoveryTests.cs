@@ -11,9 +11,10 @@ public class RecoveryTests
     private const int Header = SegmentHeader.Bytes;
 
     [Theory]
-    [InlineData(false, 1)]
-    [InlineData(true, 5)]
-    public void A_log_cut_at_any_byte_of_its_last_batch_opens_with_what_is_whole(bool shortened, int step)
+    [InlineData("zeros", 1)]
+    [InlineData("end of file", 5)]
+    [InlineData("garbage", 3)]
+    public void A_log_cut_at_any_byte_of_its_last_batch_opens_with_what_is_whole(string behind, int step)
     {
         using var folder = new DataFolder();
         var time = new ManualTime();
@@ -30,21 +31,24 @@ public class RecoveryTests
 
         live.Commit();
         using var image = folder.Copy();
+        var random = new Random(3);
         var segment = File.ReadAllBytes(image.Segments[0]);
         for (var cut = ends[0]; cut <= ends[^1]; cut += step)
         {
-            if (shortened) File.WriteAllBytes(image.Segments[0], segment[..(int)(Header + cut)]);
-            else File.WriteAllBytes(image.Segments[0], [.. segment[..(int)(Header + cut)], .. new byte[segment.Length - Header - cut]]);
+            var torn = segment[..(int)(Header + cut)];
+            if (behind != "end of file") Array.Resize(ref torn, segment.Length);
+            if (behind == "garbage") random.NextBytes(torn.AsSpan((int)(Header + cut), 5000));
+            File.WriteAllBytes(image.Segments[0], torn);
 
             var whole = ends.Count(end => end <= cut);
-            using (var torn = new MailboxHarness(image.Path, time: time))
+            using (var log = new MailboxHarness(image.Path, time: time))
             {
-                Assert.Equal(whole, torn.P.State(5).Entries);
-                Assert.Equal(whole, torn.ReadAll(5).Count);
+                Assert.Equal(whole, log.P.State(5).Entries);
+                Assert.Equal(whole, log.ReadAll(5).Count);
                 if (cut % 16 == 0)
                 {
-                    torn.Send(5, "after the crash");
-                    torn.Commit();
+                    log.Send(5, "after the crash");
+                    log.Commit();
                 }
             }
 
