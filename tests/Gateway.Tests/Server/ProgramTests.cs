@@ -158,7 +158,7 @@ public sealed class ProgramTests : IDisposable
     {
         Host = gateway.Native.Address.ToString(),
         Port = gateway.Native.Port,
-        Credentials = new DeviceCredentials(device, 0, Key(device)),
+        Key = new KeyFile(device, 0, Key(device)),
         Store = new MemoryMessageStore(),
         GoAwayLinger = linger ?? TimeSpan.FromSeconds(5),
     });
