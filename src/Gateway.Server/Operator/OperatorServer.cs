@@ -81,7 +81,15 @@ internal sealed class OperatorServer : IAsyncDisposable
     {
         // Requests in progress get a moment; the node behind them is gone soon.
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(1));
-        await _application.StopAsync(limit.Token);
+        try
+        {
+            await _application.StopAsync(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // A request that does not end is cut off.
+        }
+
         await _application.DisposeAsync();
     }
 

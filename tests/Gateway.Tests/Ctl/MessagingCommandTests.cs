@@ -101,7 +101,7 @@ public sealed class MessagingCommandTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task A_replayed_file_arrives_whole_once_and_in_order_though_node_and_clients_are_killed()
     {
-        const int lines = 20_000;
+        const int lines = 5_000;
         _folder.Write("in.txt", string.Concat(Enumerable.Range(1, lines).Select(i => $"line {i} of the file\n")));
         var native = _gateway.Native.ToString();
         var length = new FileInfo(_folder.File("in.txt")).Length;

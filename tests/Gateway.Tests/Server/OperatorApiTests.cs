@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text;
 using System.Text.Json.Nodes;
 using Gateway.Protocol;
 using Gateway.Server;
@@ -331,6 +333,21 @@ public sealed class OperatorApiTests : IAsyncLifetime
             new FakeNode(), GatewayOptions.Default with { OperatorListen = taken }, OperatorFixture.Keys, new LogLevelSwitch(LogLevel.Information), logs, "1", TimeProvider.System));
 
         Assert.Equal($"operator-listen: {taken} cannot be bound: address already in use", error.Message, ignoreCase: true);
+    }
+
+    [Fact]
+    public async Task A_request_that_never_ends_does_not_keep_the_server()
+    {
+        var api = await OperatorFixture.StartAsync();
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, api.Uri.Port);
+        var head = $"PUT /ops/log-level HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {OperatorFixture.Keys.OperatorToken()}\r\n"
+            + "Content-Type: application/json\r\nContent-Length: 20\r\nExpect: 100-continue\r\n\r\n";
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(head));
+        // The interim answer says that the request is being read.
+        await client.GetStream().ReadExactlyAsync(new byte["HTTP/1.1 100 Continue".Length]);
+
+        await api.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30));
     }
 
     private async Task<string> ProblemAsync(HttpMethod method, string path, HttpStatusCode expected)
