@@ -3,7 +3,6 @@ using Gateway.Messaging;
 using Gateway.Server.Node;
 using Gateway.Simulation;
 using Gateway.Tests.EndToEnd;
-using Xunit;
 
 namespace Gateway.Tests.Messaging;
 
