@@ -264,7 +264,11 @@ public sealed class GatewayClient : IAsyncDisposable
     {
         using var stopHandlers = new CancellationTokenSource();
         using var stopConnecting = new CancellationTokenSource();
-        var adding = Task.Run(outbox.RunAsync);
+        var adding = GuardAsync(async () =>
+        {
+            await outbox.RunAsync();
+            return null;
+        });
         var handling = GuardAsync(async () =>
         {
             await inbox.RunAsync(stopHandlers.Token);

@@ -46,7 +46,8 @@ public sealed class OutboxMessage
 
     /// <summary>
     /// The double check: the recipient's device acknowledged or rejected it, it expired, or it was never accepted. Watched from the first use on;
-    /// a person's offline phone may take days, so prefer <see cref="GatewayClient.ReceiptReceived"/> where many are under way.
+    /// a person's offline phone may take days, so prefer <see cref="GatewayClient.ReceiptReceived"/> where many are under way. Receipts come through this
+    /// device's own mailbox, so the client has to take messages: without <see cref="GatewayClient.MessageReceived"/> this waits until the client stops.
     /// </summary>
     /// <exception cref="InvalidOperationException"><see cref="GatewayClientOptions.MaxDeliveryWaits"/> are waited for already.</exception>
     public Task<SendOutcome> Delivered => LazyInitializer.EnsureInitialized(ref _delivered, () => _outbox.WatchDelivery(Id));

@@ -98,8 +98,12 @@ internal sealed partial class Session
 
     private long NextDueMs()
     {
-        var due = Math.Min(_keepAlive.DueMs, _parts.Outbox.NextDueMs());
-        lock (_gate) return Math.Min(due, Math.Min(_acknowledger.DueMs, _closeByMs));
+        lock (_gate)
+        {
+            var due = Math.Min(_keepAlive.DueMs, _acknowledger.DueMs);
+            if (_closeByMs != long.MaxValue) return Math.Min(due, _closeByMs); // nothing new is sent any more
+            return Math.Min(due, _parts.Outbox.NextDueMs());
+        }
     }
 
     /// <summary>The session is to end, and what it waits for has happened: asked by the application, all is acknowledged; by the node, all is answered too.</summary>
