@@ -106,7 +106,7 @@ public class ConnectionTests
         Assert.Equal(1200, run["logins"]);
         Assert.Equal(900, run["reconnects"]);
         Assert.Equal(300, run["alive"]);
-        Assert.Equal([300, 300, 300], run.Json["rounds"]!.AsArray().Select(r => r!["Logins"]!.GetValue<long>()));
+        Assert.Equal([300, 300, 300], run.Json["rounds"]!.AsArray().Select(r => r!["logins"]!.GetValue<long>()));
         Assert.Equal(1200, relay.Ledger().Logins);
     }
 

@@ -26,7 +26,7 @@ internal static class ConnectRun
         if (Runs.LogIn(conductor, result, Who.All, plan.Rate, settings.Devices))
         {
             cost.NoteIn(result);
-            result.Extra["server_cpu_us_per_login"] = result.ServerCpuSeconds * 1e6 / Math.Max(1, result.Connections);
+            result.Extra["server_cpu_us_per_login"] = result.ServerCpuSeconds is { } spent ? Math.Round(spent * 1e6 / Math.Max(1, result.Connections), 1) : null;
             if (plan.Exchange > 0) Exchange(conductor, result, plan);
             var hold = plan.Hold > Settling ? plan.Hold : Settling;
             if (!conductor.IsInterrupted && conductor.Rest("hold", hold)) result.ServerMemoryBytes = conductor.Server?.MemoryBytes();

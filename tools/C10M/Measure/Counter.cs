@@ -68,6 +68,8 @@ internal sealed class Counters
 
     public ref long this[Counter counter] => ref _values[(int)counter];
 
+    public void Clear() => Array.Clear(_values);
+
     public void Add(Counters other)
     {
         for (var i = 0; i < Count; i++)

@@ -52,6 +52,12 @@ internal sealed class Histogram
         return _max;
     }
 
+    public void Clear()
+    {
+        Array.Clear(_counts);
+        _max = 0;
+    }
+
     public void Add(Histogram other)
     {
         for (var i = 0; i < Buckets; i++) _counts[i] += other._counts[i];

@@ -24,6 +24,15 @@ internal sealed class LoadSnapshot
 
     public long this[Counter counter] => Counters[counter];
 
+    public void Clear()
+    {
+        Counters.Clear();
+        foreach (var histogram in (ReadOnlySpan<Histogram>)[DoubleCheck, Accept, Login, Drain, Lag]) histogram.Clear();
+        Errors.Clear();
+        CpuSeconds = 0;
+        AllocatedBytes = 0;
+    }
+
     public void AddErrors(IEnumerable<KeyValuePair<string, long>> errors)
     {
         foreach (var (kind, count) in errors) Errors[kind] = Errors.GetValueOrDefault(kind) + count;

@@ -9,7 +9,7 @@ namespace Gateway.Load.Report;
 /// <summary>A run as JSON. README.md says what each field means; a name, once there, keeps its meaning and unit.</summary>
 internal static class JsonReport
 {
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     public static JsonObject Of(LoadResult result)
     {
@@ -63,7 +63,7 @@ internal static class JsonReport
             ["processes"] = settings.Processes,
             ["threads"] = settings.Threads,
         };
-        foreach (var (name, value) in result.Extra) json[name] = JsonSerializer.SerializeToNode(value);
+        foreach (var (name, value) in result.Extra) json[name] = JsonSerializer.SerializeToNode(value, Indented);
         return json;
     }
 

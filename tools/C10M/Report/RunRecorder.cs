@@ -36,7 +36,7 @@ internal sealed class RunRecorder(Action<Moment>? view) : IRunObserver
     private const int MostMoments = 1200;
 
     private readonly List<Moment> _moments = [];
-    private LoadSnapshot _last = new();
+    private readonly LoadSnapshot _last = new();
     private long _startUs;
     private long _lastUs;
     private long _stepUs = 1_000_000;
@@ -49,7 +49,7 @@ internal sealed class RunRecorder(Action<Moment>? view) : IRunObserver
         if (_startUs == 0)
         {
             _startUs = _lastUs = nowUs;
-            _last = snapshot;
+            _last.Add(snapshot);
             _lastServerCpu = server?.CpuSeconds();
             return;
         }
@@ -76,7 +76,8 @@ internal sealed class RunRecorder(Action<Moment>? view) : IRunObserver
             ServerMemoryBytes = server?.MemoryBytes(),
             LoadCores = (snapshot.CpuSeconds - _last.CpuSeconds) / seconds,
         };
-        _last = snapshot;
+        _last.Clear();
+        _last.Add(snapshot);
         _lastUs = nowUs;
         _lastServerCpu = serverCpu;
         _moments.Add(moment);

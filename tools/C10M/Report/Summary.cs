@@ -31,21 +31,26 @@ internal static class Summary
 
         foreach (var (name, value) in r.Extra)
         {
-            if (value is not System.Collections.IEnumerable) Line($"  {name,-14} {value}");
-        }
-
-        if (r.Extra.GetValueOrDefault("rounds") is IEnumerable<StormRound> rounds)
-        {
-            foreach (var round in rounds) Line($"  round          {round.Logins:N0} logins in {round.Seconds:0.00} s ({round.LoginsPerSecond:N0}/s), p99 {round.P99Us / 1000.0:0.0} ms, server memory {round.ServerMemoryBytes / 1048576.0:N1} MB");
+            if (value is StormRound ramp) Round(name, ramp);
+            else if (value is IEnumerable<StormRound> rounds) rounds.ToList().ForEach(round => Round("round", round));
+            else if (value is not null) Line($"  {name,-14} {value}");
         }
 
         if (r.LoadCpuSeconds is { } cpu) Line($"  load           {cpu:0.00} s of CPU");
-        if (r.ServerCpuSeconds is { } serverCpu) Line($"  server         {serverCpu:0.00} s of CPU, {r.ServerCpuUsPerMessage:0.00} µs a message; {r.ServerBytesPerConnection:N0} bytes a connection");
+        if (r.ServerCpuSeconds is { } serverCpu) Line($"  server         {serverCpu:0.00} s of CPU");
+        if (r.ServerCpuUsPerMessage is { } perMessage) Line($"                 {perMessage:0.00} µs a message");
+        if (r.ServerBytesPerConnection is { } bytes) Line($"                 {bytes:N0} bytes a connection more than before");
         foreach (var (kind, count) in r.Errors) Line($"  error          {kind}: {count:N0}");
         Line($"{(r.Interrupted ? "interrupted" : r.AddsUp ? "everything adds up" : "DOES NOT ADD UP")}");
         return text.ToString();
 
         void Line(FormattableString line) => text.AppendLine(line.ToString(CultureInfo.InvariantCulture));
+
+        void Round(string name, StormRound round)
+        {
+            Line($"  {name,-14} {round.Logins:N0} logins in {round.Seconds:0.00} s ({round.LoginsPerSecond:N0}/s), p99 {round.P99Us / 1000.0:0.0} ms");
+            if (round.ServerMemoryBytes is { } memory) Line($"                 server memory {memory / 1048576.0:N1} MB");
+        }
 
         void Latency(string name, Histogram h)
         {
