@@ -326,7 +326,7 @@ _LAYOUTS = [
     _Layout("Accepted", 0x11, "number:u64", node=_E, check=lambda f: f["number"]),
     _Layout("Refused", 0x12, "number:u64 reason:u16 zero:2 retryAfterMs:u32", node=_E, check=lambda f: f["number"] and f["reason"]),
     _Layout("Deliver", 0x13, "sequence:u64 previous:u64 from:address number:u64 incarnation:u32 enqueuedAt:u32 flags:u8 zero:3 body:body",
-            node=_E, check=lambda f: _entry(f) and (f["number"] or not f["incarnation"])),
+            node=_E, check=_entry),
     _Layout("Acknowledge", 0x14, "sequence:u64", client=_E, check=lambda f: f["sequence"]),
     _Layout("Reject", 0x15, "sequence:u64 reason:u16 zero:2", client=_E, check=lambda f: f["sequence"]),
     _Layout("Receipt", 0x16, "sequence:u64 previous:u64 peer:address incarnation:u32 kind:u8 flags:u8 reason:u16 numbers:numbers:512",
@@ -358,7 +358,7 @@ def encode_proven(name, prove, /, **fields):
 def longest_payload(reader, phase, max_body):
     if reader == "client":
         return MAX_BODY_CEILING + 44 if phase == ESTABLISHED else 264
-    return max(max_body + 44, 544) if phase == ESTABLISHED else 80
+    return max_body + 44 if phase == ESTABLISHED else 80
 
 
 class Decoder:
@@ -444,7 +444,9 @@ create table if not exists gateway_state(
 create table if not exists gateway_sent(
     id integer primary key autoincrement, incarnation integer not null, number integer not null, recipient text not null,
     kind integer not null, expiry integer not null, body blob, status text not null, reason integer not null default 0,
+    heard text, heard_reason integer not null default 0,
     unique (incarnation, number));
+create table if not exists gateway_rejecting(sequence text primary key, reason integer not null);
 create index if not exists gateway_open on gateway_sent(number) where status = 'open';
 """
 _RECEIPTS = {1: "delivered", 2: "read", 3: "rejected", 4: "expired", 5: "discarded"}
@@ -575,6 +577,8 @@ class Client:
     def _load(self):
         row = self.db.execute("select address, incarnation, next, processed, generation from gateway_state").fetchone()
         self._address, self.incarnation, self.next, self.processed, self.generation = row[0], row[1], row[2], int(row[3]), row[4]
+        # Decided, but not known to have been read by the node: resume stays below them, or it would say "delivered".
+        self._rejecting = {int(sequence): reason for sequence, reason in self.db.execute("select sequence, reason from gateway_rejecting")}
 
     def _save(self):
         self.db.execute("update gateway_state set incarnation = ?, next = ?, processed = ?, generation = ?",
@@ -598,6 +602,12 @@ class Client:
     def _settle(self, id, status, reason=0):
         self.db.execute("update gateway_sent set status = ?, reason = ?, body = null where id = ?", (status, reason, id))
         self.handler.status(self.db, id, status, reason)
+
+    def _accept(self, id):
+        self._settle(id, "accepted")
+        heard, reason = self.db.execute("select heard, heard_reason from gateway_sent where id = ?", (id,)).fetchone()
+        if heard:
+            self._settle(id, heard, reason)
 
     def _start_afresh(self):
         """The node knows more of this device than its state does: it was cloned or set back. Nothing open is sent again."""
@@ -665,7 +675,7 @@ class Client:
         async with asyncio.timeout(self.HANDSHAKE_SECONDS):
             reader, self._writer = await asyncio.open_connection(self.host, self.port, ssl=self.ssl)  # sets TCP_NODELAY
             self._pings, self._waiting, self._held = {}, {}, {}
-            self._delivered, self._leaving, self._failed = 0, None, None
+            self._delivered, self._rejected, self._leaving, self._failed = 0, set(), None, None
             decoder = Decoder("node")
             nonce = secrets.token_bytes(16)
             self._write(encode("Hello", minVersion=1, maxVersion=1, features=0, clientNonce=nonce))
@@ -676,7 +686,7 @@ class Client:
             self._set_state("challenged")
             self._write(encode_proven(
                 "Authenticate", lambda proven: device_proof(self.key.key, nonce, challenge["nodeNonce"], proven),
-                address=self.key.address, keyEpoch=self.key.epoch, incarnation=self.incarnation, resume=self.processed,
+                address=self.key.address, keyEpoch=self.key.epoch, incarnation=self.incarnation, resume=min([self.processed, *(sequence - 1 for sequence in self._rejecting)]),
                 creditMessages=self.credit[0], creditBytes=self.credit[1]))
             self._set_state("authenticating")
             welcome = await self._handshake_frame(reader, decoder)
@@ -717,17 +727,16 @@ class Client:
         if self.incarnation and welcome["incarnation"] != self.incarnation:
             raise Fault(Code.MalformedFrame, 0x04, "another incarnation than the one logged in with")
         low, settled = welcome["windowLow"], welcome["windowSettled"]
-        if self.incarnation and max(low - 1, low - 1 + settled.bit_length()) >= self.next:
+        lowest = self._open(1)
+        if self.incarnation and (max(low - 1, low - 1 + settled.bit_length()) >= self.next or lowest and lowest[0][1] < low):
             raise End("reconnect", "the node knows numbers that this state never gave out", Code.IncarnationFenced)
         with self.transaction():
             if not self.incarnation:
                 self.incarnation = welcome["incarnation"]
                 self.db.execute("update gateway_sent set incarnation = ? where incarnation = 0", (self.incarnation,))
             for id, number, *_ in self._open():
-                if number < low:
-                    self._settle(id, "unknown")
-                elif number < low + WINDOW and settled >> number - low & 1:
-                    self._settle(id, "accepted")
+                if number < low + WINDOW and settled >> number - low & 1:
+                    self._accept(id)
             if welcome["generation"] > self.generation:
                 if self.generation:
                     self.handler.restored(self.db, welcome["generation"])
@@ -743,9 +752,9 @@ class Client:
         why = f"{name}: {frame['text']}"
         if code in NEVER_RECONNECT:
             return End("stop", why, code)
-        if self._leaving is not None:
-            return End(self._leaving, why, code)
-        return End("slowly" if code in RECONNECT_SLOWLY else "reconnect", why, code)
+        if code in RECONNECT_SLOWLY:
+            return End("slowly", why, code)
+        return End("reconnect" if self._leaving is None else self._leaving, why, code)
 
     def _write(self, data):
         # Never waits: what is unsent is bounded by the window and the credit, and a reader that waits for its writer can deadlock.
@@ -776,7 +785,7 @@ class Client:
                 frames.append(frame)
         except Fault as found:
             fault = found
-        before, out, end = self._delivered, bytearray(), None
+        before, rejected, out, end = self._delivered, set(self._rejected), bytearray(), None
         entries = any(f.name in ("Accepted", "Refused", "Deliver", "Receipt") for f in frames)
         if entries:
             with self.transaction():
@@ -805,9 +814,28 @@ class Client:
             raise end or fault
         if out:
             self._write(out)
+        if rejected := self._rejected - rejected:
+            pong = asyncio.get_running_loop().create_future()
+            pong.add_done_callback(lambda pong: self._forget_rejections(pong, rejected))
+            self._ping(pong)
         if entries:
             self._changed.set()
         self._pump()
+
+    def _forget_rejections(self, pong, sequences):
+        """The node has read these rejections: its position may pass them."""
+        if not pong.cancelled() and not pong.exception():
+            with self.transaction():
+                self._end_rejections(sequences)
+
+    def _end_rejections(self, sequences):
+        for sequence in sequences:
+            self.db.execute("delete from gateway_rejecting where sequence = ?", (str(sequence),))
+            self._rejecting.pop(sequence, None)
+
+    def _reject(self, sequence, out):
+        out += encode("Reject", sequence=sequence, reason=self._rejecting[sequence])
+        self._rejected.add(sequence)
 
     def _leave_of(self, writer):
         return lambda: self._leave() if self._writer is writer else None
@@ -817,7 +845,11 @@ class Client:
             if self._stopping or self._paused:
                 return
             self._delivered = max(self._delivered, frame["sequence"])
+            # What the node passes over without delivering it in this session, it no longer has.
+            self._end_rejections([s for s in self._rejecting if s < frame["sequence"] and s not in self._rejected])
             if frame["sequence"] <= self.processed:
+                if frame["sequence"] in self._rejecting:
+                    self._reject(frame["sequence"], out)
                 return
             if self.processed and frame["previous"] > self.processed:
                 self.handler.gap(self.db, self.processed, frame["sequence"])
@@ -826,7 +858,9 @@ class Client:
             else:
                 reason = self.handler.deliver(self.db, frame)
                 if reason is not None:
-                    out += encode("Reject", sequence=frame["sequence"], reason=reason)
+                    self._rejecting[frame["sequence"]] = reason
+                    self.db.execute("insert into gateway_rejecting values (?, ?)", (str(frame["sequence"]), reason))
+                    self._reject(frame["sequence"], out)
             self.processed = frame["sequence"]
         elif frame.name in ("Accepted", "Refused"):
             number = frame["number"]
@@ -838,7 +872,7 @@ class Client:
             if frame.name == "Accepted":
                 if recipient in self._held and not self._held[recipient].numbers:
                     del self._held[recipient]
-                self._settle(row[0], "accepted")
+                self._accept(row[0])
             elif frame["reason"] == Reason.OutcomeUnknown:
                 self._settle(row[0], "unknown", frame["reason"])
             elif frame["reason"] >= FIRST_FINAL_REASON:
@@ -853,11 +887,15 @@ class Client:
         status = _RECEIPTS[frame["kind"]]
         final = ("rejected", "expired", "discarded", "read") + (() if status == "read" else ("delivered",))
         for number in frame["numbers"]:
-            # The recipient is compared because anybody may send a read receipt for any number.
-            row = self.db.execute("select id, status from gateway_sent where incarnation = ? and number = ? and kind = 0 and recipient = ?",
-                                  (frame["incarnation"], number, str(frame["peer"]))).fetchone()
-            if row and row[1] not in final:
+            # The recipient is compared because anybody may send a read receipt for any number; and only accepted closes an open one.
+            row = self.db.execute("select id, status, heard from gateway_sent where incarnation = ? and number = ? and kind = 0 "
+                                  "and recipient = ?", (frame["incarnation"], number, str(frame["peer"]))).fetchone()
+            if not row or row[1] in final:
+                continue
+            if row[1] != "open":
                 self._settle(row[0], status, frame["reason"])
+            elif row[2] not in final:
+                self.db.execute("update gateway_sent set heard = ?, heard_reason = ? where id = ?", (status, frame["reason"], row[0]))
 
     # Established: sending
 
@@ -903,7 +941,7 @@ class Client:
 
     def _tick(self):
         now = time.monotonic()
-        if any(now - at > self.PONG_SECONDS for at, _ in self._pings.values()):
+        if any(now - max(at, self._read_at) > self.PONG_SECONDS for at, _ in self._pings.values()):
             return self._fail(End("reconnect", "a ping was not answered"))
         if not self._pings and now - min(self._sent_at, self._read_at) >= self._ping_after:
             self._ping()

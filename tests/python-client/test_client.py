@@ -157,10 +157,30 @@ class Behaviour(unittest.IsolatedAsyncioTestCase):
         session = await self.session()
         await session.sends(4)
         session.writer.close()
-        session = await self.session(low=2, settled=2)  # 1 is below, 3 settled
+        session = await self.session(low=1, settled=4)
         self.assertEqual(session.login["incarnation"], 7)
-        self.assertEqual(await session.sends(2), [2, 4])
-        self.assertEqual([self.client.status_of(id) for id in (1, 2, 3, 4)], ["unknown", "open", "accepted", "open"])
+        self.assertEqual(await session.sends(3), [1, 2, 4])
+        self.assertEqual([self.client.status_of(id) for id in (1, 2, 3, 4)], ["open", "open", "accepted", "open"])
+
+    async def set_back(self, low, settled):
+        ids = [self.client.send(PEER, b"") for _ in range(2)]
+        session = await self.session()
+        await session.sends(2)
+        session.writer.close()
+        session = await self.session(low=low, settled=settled)  # 1 and 2 are open, the next is 3
+        self.assertIsNone(await session.read())
+        session = await self.session(incarnation=8)
+        self.assertEqual(session.login["incarnation"], 0)
+        self.assertEqual([self.client.status_of(id) for id in ids], ["unknown", "unknown"])
+
+    async def test_low_mark_above_an_open_number_means_set_back(self):
+        await self.set_back(2, 0)
+
+    async def test_low_mark_above_the_next_number_means_set_back(self):
+        await self.set_back(4, 0)
+
+    async def test_settled_number_that_was_never_given_out_means_set_back(self):
+        await self.set_back(1, 4)
 
     async def test_fenced(self):
         id = self.client.send(PEER, b"")
@@ -203,9 +223,49 @@ class Behaviour(unittest.IsolatedAsyncioTestCase):
 
         self.assertEqual(await receipt(1, 1, peer=OTHER), "open")
         self.assertEqual(await receipt(2, 1, incarnation=6), "open")
-        self.assertEqual(await receipt(3, 1), "delivered")
-        self.assertEqual(await receipt(4, 4), "delivered")
-        self.assertEqual(await receipt(5, 2), "read")
+        self.assertEqual(await receipt(3, 2), "open")
+        self.assertEqual(await receipt(4, 2, peer=Address.parse(f"{PEER}:1")), "open")
+        session.write("Accepted", number=1)
+        await self.until(lambda: self.client.status_of(1) == "read")
+        self.assertEqual(await receipt(5, 1), "read")
+        self.assertEqual(await receipt(6, 4), "read")
+
+        self.client.send(PEER, b"")
+        await session.sends(1)
+        session.write("Accepted", number=2)
+        await self.until(lambda: self.client.status_of(2) == "accepted")
+        for sequence, kind, status in ((7, 1, "delivered"), (8, 4, "delivered"), (9, 2, "read")):
+            session.write("Receipt", sequence=sequence, previous=0, peer=PEER, incarnation=7, kind=kind, flags=0, reason=0, numbers=[2])
+            await session.read()
+            self.assertEqual(self.client.status_of(2), status)
+
+    async def test_position_passes_a_rejected_entry_only_behind_a_pong(self):
+        self.client.handler.deliver = lambda db, message: 5 if message["body"] == b"bad" else None
+        session = await self.session()
+        session.deliver(10, 0, b"bad")
+        frames = [await session.read() for _ in range(3)]
+        self.assertEqual([f.name for f in frames], ["Reject", "Acknowledge", "Ping"])
+        session.writer.close()  # nobody knows whether the node read it
+
+        session = await self.session()
+        self.assertEqual(session.login["resume"], 9)
+        session.deliver(10, 0, b"bad")
+        frames = [await session.read() for _ in range(3)]
+        self.assertEqual((frames[0], frames[2].name), ({"sequence": 10, "reason": 5}, "Ping"))
+        session.write("Pong", token=frames[2]["token"])
+        await self.until(lambda: not self.client._rejecting)
+        session.writer.close()
+
+        session = await self.session()
+        self.assertEqual(session.login["resume"], 10)
+        session.deliver(20, 10, b"bad")
+        await session.read()
+        session.writer.close()
+        session = await self.session()
+        self.assertEqual(session.login["resume"], 19)
+        session.deliver(30, 20, b"good")  # the node is past 20: it took the rejection
+        self.assertEqual(await session.read(), {"sequence": 30})
+        self.assertEqual((self.client._rejecting, self.client.processed), ({}, 30))
 
     async def test_generation(self):
         (await self.session(generation=3)).writer.close()

@@ -528,7 +528,6 @@ class Wire(unittest.TestCase):
             pass
         self.assertEqual(frame, {"number": 8, "reason": Reason.OutcomeUnknown, "retryAfterMs": 0})
 
-    @unittest.expectedFailure  # the node accepts these and makes receipts of them that are malformed: see QUESTIONS.md
     def test_refuses_read_receipts_of_nothing(self):
         key, raw = self.session()
         for number, body in ((1, struct.pack("<IIQ", 0, 0, 1)), (2, struct.pack("<IIQ", 1, 0, 0))):

@@ -150,9 +150,9 @@ public class SpecificationTests
     {
         var rows = SpecificationText.Rows(SpecificationText.Section("### Judging a frame")).Select(r => r[2]).ToArray();
         Assert.Equal(Digits(ConnectionRules.MaxClientPayloadBytes(ConnectionPhase.AwaitWelcome, 65536)), rows[0]);
-        Assert.Equal("the larger of `maxBodyBytes` + 44 and 544", rows[1]);
+        Assert.Equal("`maxBodyBytes` + 44", rows[1]);
         foreach (var body in (int[])[520, 65536, 524288])
-            Assert.Equal(Math.Max(body + 44, 544), ConnectionRules.MaxClientPayloadBytes(ConnectionPhase.Established, body));
+            Assert.Equal(body + 44, ConnectionRules.MaxClientPayloadBytes(ConnectionPhase.Established, body));
         Assert.Equal(Digits(ConnectionRules.MaxNodePayloadBytes(ConnectionPhase.AwaitHello)), rows[2]);
         Assert.Equal(Digits(ConnectionRules.MaxNodePayloadBytes(ConnectionPhase.Established)), rows[3]);
 
