@@ -129,7 +129,9 @@ public abstract class HomeLogContract
         }
 
         Commit(bed);
-        Assert.Equal(expected, Read(bed, Ben, maxBytes: 1 << 20));
+        var found = new List<Entry>();
+        while (Read(bed, Ben, after: found.Count == 0 ? 0 : found[^1].Sequence, maxBytes: 1 << 20) is { Count: > 0 } page) found.AddRange(page); // a page may be smaller than asked for
+        Assert.Equal(expected, found);
     }
 
     [Fact]

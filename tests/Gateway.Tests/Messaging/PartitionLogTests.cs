@@ -55,7 +55,7 @@ public sealed class PartitionLogTests : HomeLogContract
             // The files as they are at this instant, without the goodbye of the run that goes on.
             var copy = _folder.File($"run{++_runs}");
             Directory.CreateDirectory(copy);
-            foreach (var file in Directory.GetFiles(_data)) File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+            foreach (var file in Directory.GetFiles(_data).Where(f => Path.GetFileName(f) != "LOCK")) File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
             _mailboxLog.Dispose();
             _data = copy;
             (_mailboxLog, _log) = Open(recovery);
