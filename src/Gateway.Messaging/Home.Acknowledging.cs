@@ -46,8 +46,8 @@ public sealed partial class Home
         if (!RejectFrame.TryParse(payload, out var frame, out error)) return false;
         if (!TryFindDelivered(ref s, frame.Sequence, out var before, out var found))
         {
-            // The cursor went back behind it: the device is about to get it again, and rejects it then.
-            if (frame.Sequence > s.Delivered && frame.Sequence <= s.HighestDelivered) return true;
+            // Rejected before, as a device does that was delivered to again; or the cursor went back behind it, and it will come again.
+            if (frame.Sequence > s.Processed && frame.Sequence <= s.HighestDelivered) return true;
             error = ErrorCode.RejectUnknown;
             return false;
         }

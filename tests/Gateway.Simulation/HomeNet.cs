@@ -28,6 +28,9 @@ public sealed record HomeNetOptions
 /// </summary>
 public sealed class HomeNet : IDeviceKeys, ILogRecovery
 {
+    /// <summary>Rounds after which a node that still has something to do is going in circles.</summary>
+    private const int MaxRounds = 20_000;
+
     private static readonly byte[] Secret = Convert.FromHexString("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
 
     private readonly Dictionary<Address, uint> _keyEpochs = [];
@@ -80,6 +83,13 @@ public sealed class HomeNet : IDeviceKeys, ILogRecovery
 
     public SimulatedConnection Accept(int reactor) => _reactors[reactor].Accept(++_connections);
 
+    /// <summary>A deadline of the host's has passed for this connection.</summary>
+    public void TimeOut(SimulatedConnection connection, ErrorCode code)
+    {
+        ArgumentNullException.ThrowIfNull(connection);
+        connection.Reactor.TimeOut(connection, code);
+    }
+
     /// <summary>Every home makes a turn, in order.</summary>
     public void Turn()
     {
@@ -125,8 +135,10 @@ public sealed class HomeNet : IDeviceKeys, ILogRecovery
     private void Run(bool durable)
     {
         // What was put off for a while comes again after a retry's time; nothing for three of those is quiet.
+        var rounds = 0;
         for (var quiet = 0; quiet < 3;)
         {
+            if (++rounds > MaxRounds) throw new PromiseBrokenException("The node never comes to rest.");
             var before = Activity;
             Turn();
             DeliverLanes();

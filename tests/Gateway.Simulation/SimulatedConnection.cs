@@ -15,7 +15,15 @@ public sealed class SimulatedConnection
     public ulong Id { get; }
 
     /// <summary>What the kernel takes before the device reads. Small for a slow reader.</summary>
-    public int KernelRoomBytes { get; set; } = int.MaxValue;
+    public int KernelRoomBytes
+    {
+        get;
+        set
+        {
+            field = value;
+            Reactor.Touch(this);
+        }
+    } = int.MaxValue;
 
     /// <summary>Bytes the device has been sent and not read.</summary>
     public ReadOnlySpan<byte> Wire => Outgoing.Bytes;

@@ -25,6 +25,18 @@ public class ModelCheckTests
         }
     }
 
+    [Theory]
+    [InlineData(723)]
+    [InlineData(2442)]
+    [InlineData(3835)]
+    [InlineData(5150)]
+    [InlineData(5608)]
+    [InlineData(5981)]
+    public void Seeds_that_once_broke_a_promise_keep_it(int seed)
+    {
+        if (ModelCheck.Run(seed) is { } broken) Assert.Fail(broken);
+    }
+
     private static int Setting(string name, int otherwise) =>
         int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : otherwise;
 }
