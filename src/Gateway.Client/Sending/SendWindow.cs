@@ -146,11 +146,14 @@ internal sealed class SendWindow
         if (!_holds.TryGetValue(to, out var hold)) hold = _holds[to] = new Hold();
         else if (hold.Probe != frame.Number && frame.Reason == RefusalReason.HeldForOrder) return true; // it waits for another one, and says nothing about how long
 
+        if (hold.Probe == frame.Number)
+        {
+            hold.Probe = 0;
+            hold.Attempts = Math.Min(hold.Attempts + 1, MaxDoublings);
+        }
+
         var pause = frame.RetryAfterMs != 0 ? frame.RetryAfterMs : Math.Min(LongestRetryMs, FirstRetryMs << hold.Attempts);
         hold.DueMs = Math.Max(hold.DueMs, nowMs + (long)(pause * spread));
-        if (hold.Probe != frame.Number) return true;
-        hold.Probe = 0;
-        hold.Attempts = Math.Min(hold.Attempts + 1, MaxDoublings);
         return true;
     }
 
