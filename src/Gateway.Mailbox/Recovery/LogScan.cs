@@ -20,6 +20,9 @@ internal readonly record struct ScanStop(long Address, string Reason);
 /// </summary>
 internal sealed class LogScan(SegmentStore segments)
 {
+    // The disk reads this far ahead while records are applied; asked for in halves.
+    private const long AheadBytes = 8 << 20;
+
     private readonly byte[] _page = GC.AllocateUninitializedArray<byte>(segments.PageBytes);
 
     public ScanStop Run(long from, IRecordSink sink)
@@ -29,6 +32,7 @@ internal sealed class LogScan(SegmentStore segments)
         {
             var pageStart = address & ~(long)(pageBytes - 1);
             if (pageStart >= segments.AllocatedThrough) return new ScanStop(address, "the segments end here");
+            ReadAhead(pageStart);
             var read = segments.FileOf(pageStart).Read(segments.OffsetInFile(pageStart), _page);
 
             // A file cut short reads as the zeros that were there before.
@@ -50,5 +54,12 @@ internal sealed class LogScan(SegmentStore segments)
             address = pageStart + pageBytes;
             if ((address & (segments.SegmentBytes - 1)) == 0) sink.OnSegment(address);
         }
+    }
+
+    private void ReadAhead(long pageStart)
+    {
+        if ((pageStart & (AheadBytes / 2 - 1)) >= segments.PageBytes) return;
+        for (var at = pageStart; at < Math.Min(pageStart + AheadBytes, segments.AllocatedThrough); at = (at | (segments.SegmentBytes - 1)) + 1)
+            segments.FileOf(at).ReadAhead(segments.OffsetInFile(at), Math.Min(pageStart + AheadBytes - at, segments.SegmentBytes - (at & (segments.SegmentBytes - 1))));
     }
 }

@@ -33,6 +33,9 @@ internal interface ILogFile : IDisposable
     /// <summary>Returns the bytes read: fewer than asked only at the end of the file.</summary>
     int Read(long offset, Span<byte> into);
 
+    /// <summary>Says that this stretch will be read soon.</summary>
+    void ReadAhead(long offset, long bytes);
+
     /// <summary>fdatasync.</summary>
     void Sync();
 

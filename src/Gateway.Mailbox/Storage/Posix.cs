@@ -25,6 +25,7 @@ internal static unsafe partial class Posix
     private const int CloseOnExec = 0x80000;
     private const int SeekData = 3;
     private const int SeekHole = 4;
+    private const int WillNeed = 3;
     private const int LockExclusive = 2;
     private const int LockNonBlocking = 4;
     private const long FutexWaitPrivate = 128;
@@ -99,6 +100,9 @@ internal static unsafe partial class Posix
         return result;
     }
 
+    /// <summary>Asks the kernel to start reading this stretch; whether it does is its affair.</summary>
+    public static void ReadAhead(int fd, long offset, long length) => _ = posix_fadvise(fd, offset, length, WillNeed);
+
     public static int Truncate(int fd, long length)
     {
         int result;
@@ -144,6 +148,9 @@ internal static unsafe partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial long lseek(int fd, long offset, int whence);
+
+    [LibraryImport("libc")]
+    private static partial int posix_fadvise(int fd, long offset, long length, int advice);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int flock(int fd, int operation);

@@ -57,6 +57,8 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
 
         public int Read(long offset, Span<byte> into) => file.Read(offset, into);
 
+        public void ReadAhead(long offset, long bytes) => file.ReadAhead(offset, bytes);
+
         public void Sync()
         {
             owner.OnSync?.Invoke(name);
