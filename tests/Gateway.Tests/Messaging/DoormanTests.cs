@@ -181,16 +181,4 @@ public class DoormanTests : HomeTests
         change(frame);
         return frame;
     }
-
-    private static ErrorCode ErrorOn(SimulatedConnection connection)
-    {
-        var wire = connection.Wire;
-        var last = ErrorCode.None;
-        while (FrameReader.TryRead(ref wire, 1 << 20, out var type, out var payload) == FrameStatus.Frame)
-        {
-            if (type == FrameType.Error && ErrorFrame.TryParse(payload, out var frame, out _)) last = frame.Code;
-        }
-
-        return last;
-    }
 }

@@ -55,6 +55,19 @@ public abstract class HomeTests
         return System.Text.Encoding.Latin1.GetString(body);
     }
 
+    /// <summary>The last error on a connection's wire, or none.</summary>
+    private protected static ErrorCode ErrorOn(SimulatedConnection connection)
+    {
+        var wire = connection.Wire;
+        var last = ErrorCode.None;
+        while (FrameReader.TryRead(ref wire, 1 << 20, out var type, out var payload) == FrameStatus.Frame)
+        {
+            if (type == FrameType.Error && ErrorFrame.TryParse(payload, out var frame, out _)) last = frame.Code;
+        }
+
+        return last;
+    }
+
     /// <summary>Nothing is left over anywhere once everybody has everything.</summary>
     private protected static void AssertIdle(HomeNet net)
     {
