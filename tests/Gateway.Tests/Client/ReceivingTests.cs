@@ -94,8 +94,10 @@ public class ReceivingTests
         Assert.Equal([5UL, 6UL], handled);
     }
 
-    [Fact]
-    public async Task What_was_queued_when_the_connection_broke_is_processed_once_and_acknowledged_on_the_next()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_was_queued_when_the_connection_broke_is_processed_once_and_acknowledged_on_the_next(bool repeatedWhileQueued)
     {
         await using var node = new FakeNode();
         var gate = new TaskCompletionSource();
@@ -115,11 +117,22 @@ public class ReceivingTests
         connection.Cut();
         connection = await node.LoginAsync();
         Assert.Equal(0UL, connection.Client.Resume);
-        gate.SetResult();
-        await WaitUntil.TrueAsync(() => handled.Count == 3);
-        // Nothing was delivered here yet, so nothing may be acknowledged here.
-        Assert.Empty(await connection.DrainAsync());
-        for (var i = 1UL; i <= 4; i++) await connection.DeliverAsync(i, i - 1);
+        if (repeatedWhileQueued)
+        {
+            for (var i = 1UL; i <= 3; i++) await connection.DeliverAsync(i, i - 1);
+            Assert.Empty(await connection.DrainAsync());
+            gate.SetResult();
+        }
+        else
+        {
+            gate.SetResult();
+            await WaitUntil.TrueAsync(() => handled.Count == 3);
+            // Nothing was delivered here yet, so nothing may be acknowledged here.
+            Assert.Empty(await connection.DrainAsync());
+            for (var i = 1UL; i <= 3; i++) await connection.DeliverAsync(i, i - 1);
+        }
+
+        await connection.DeliverAsync(4, 3);
         while (await connection.NextAcknowledgeAsync() != 4)
         {
         }
