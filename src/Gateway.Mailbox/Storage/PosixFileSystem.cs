@@ -6,6 +6,9 @@ namespace Gateway.Mailbox.Storage;
 /// <summary>The data folder on a Linux file system.</summary>
 internal sealed class PosixFileSystem : ILogFileSystem
 {
+    private const int LockPatienceMs = 500;
+    private const int LockRetryMs = 10;
+
     public PosixFileSystem(string folder)
     {
         Folder = Path.GetFullPath(folder);
@@ -66,6 +69,13 @@ internal sealed class PosixFileSystem : ILogFileSystem
         var path = Path.Combine(Folder, name);
         var file = new PosixFile(path, Check(Posix.Open(path, Posix.ReadWrite | Posix.Create), path, "open"));
         var result = file.TryLock();
+        // A process that ends, and a child between fork and exec, let go of the lock a moment later than one would think.
+        for (var waited = 0; result == -Posix.EAGAIN && waited < LockPatienceMs; waited += LockRetryMs)
+        {
+            Thread.Sleep(LockRetryMs);
+            result = file.TryLock();
+        }
+
         if (result >= 0)
         {
             file.Stamp(Environment.ProcessId.ToString(CultureInfo.InvariantCulture) + "\n");
