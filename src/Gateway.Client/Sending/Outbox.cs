@@ -189,6 +189,8 @@ internal sealed class Outbox
     /// <summary>A receipt tells of numbers of the current incarnation: they were accepted, whether or not that was heard.</summary>
     public void OnReceipt(ReceivedReceipt receipt)
     {
+        // A peer writes its read receipts and may name any number; only the node's own receipts prove that it accepted a message.
+        if (receipt.Kind == ReceiptKind.Read) return;
         lock (_gate)
         {
             if (receipt.Incarnation != _incarnation) return;

@@ -44,7 +44,8 @@ public static class MessageStates
     /// <summary>True when news of <paramref name="next"/> changes a sent message that is <paramref name="current"/>.</summary>
     public static bool MayBecome(this MessageState current, MessageState next) => current switch
     {
-        MessageState.Open => next is > MessageState.Open and <= MessageState.Abandoned,
+        // Whoever read it, the node has not said that it accepted it: a peer's word must not close what is still to be sent.
+        MessageState.Open => next is > MessageState.Open and <= MessageState.Abandoned and not MessageState.Read,
         MessageState.Accepted => next.IsReceipt(),
         MessageState.OutcomeUnknown or MessageState.Abandoned => next == MessageState.Accepted || next.IsReceipt(),
         MessageState.Delivered => next == MessageState.Read,

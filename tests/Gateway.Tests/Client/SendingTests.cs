@@ -286,6 +286,26 @@ public class SendingTests
     }
 
     [Fact]
+    public async Task A_read_receipt_whoever_wrote_it_does_not_close_an_open_message()
+    {
+        await using var node = new FakeNode();
+        await using var client = new GatewayClient(node.Options(new MemoryMessageStore())) { MessageReceived = (_, _) => default };
+        await client.StartAsync();
+        var connection = await node.LoginAsync();
+        var message = await client.SendAsync(Bob, "hello"u8.ToArray());
+        await connection.NextSendAsync();
+        await connection.ReceiptAsync(1000, ReceiptKind.Read, Bob, 1, [1]);
+        Assert.Equal(1000UL, await connection.NextAcknowledgeAsync());
+        Assert.False(message.Accepted.IsCompleted);
+        connection.Cut();
+
+        connection = await node.LoginAsync();
+        Assert.Equal(1UL, (await connection.NextSendAsync()).Number);
+        await connection.AcceptAsync(1);
+        Assert.Equal(new SendOutcome(MessageState.Accepted), await message.Accepted.WaitAsync(FakeNode.Deadline));
+    }
+
+    [Fact]
     public async Task Delivered_is_known_to_whoever_asks_late()
     {
         await using var node = new FakeNode();
