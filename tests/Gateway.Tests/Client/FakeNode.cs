@@ -259,7 +259,14 @@ internal sealed class FakeConnection : IAsyncDisposable
         var bytes = new byte[ErrorFrame.MaxFrameBytes];
         var length = ErrorFrame.Write(bytes, code, 0, System.Text.Encoding.UTF8.GetBytes(text));
         await WriteAsync(bytes.AsMemory(0, length));
-        _socket.Shutdown(SocketShutdown.Send);
+        try
+        {
+            _socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // The client was quicker to close.
+        }
     }
 
     public async Task WriteAsync(ReadOnlyMemory<byte> bytes)
