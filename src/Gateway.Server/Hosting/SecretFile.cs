@@ -57,7 +57,8 @@ internal static class SecretFile
     private static void Create(string folder, string path)
     {
         // With another secret every device's key would be wrong and every pseudonym new: an old folder without one is a broken restore.
-        var other = Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName).FirstOrDefault(n => n != "lost+found" && !IsTemporary(n!));
+        // The secret itself is no other: a node that starts at the same moment may just have put it there.
+        var other = Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName).FirstOrDefault(n => !MayPrecedeSecret(n!));
         if (other is not null)
         {
             throw new NodeStartException(
@@ -93,8 +94,9 @@ internal static class SecretFile
         PosixCalls.SyncFolder(folder);
     }
 
-    private static bool IsTemporary(string name) =>
-        name.StartsWith(FileName + ".", StringComparison.Ordinal) && name.EndsWith(".new", StringComparison.Ordinal);
+    private static bool MayPrecedeSecret(string name) =>
+        name is FileName or "lost+found"
+        || (name.StartsWith(FileName + ".", StringComparison.Ordinal) && name.EndsWith(".new", StringComparison.Ordinal));
 
     private static string Octal(UnixFileMode mode) => Convert.ToString((int)mode, 8).PadLeft(4, '0');
 }
