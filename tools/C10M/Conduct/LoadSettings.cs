@@ -55,7 +55,7 @@ internal sealed record LoadSettings
         return new FleetSettings
         {
             Target = new IPEndPoint(IPAddress.Parse(TargetAddress), TargetPort),
-            Secret = ReadSecret(SecretPath),
+            Secret = ShapeKind == ShapeKind.Echo ? [] : ReadSecret(SecretPath),
             Shape = Shape,
             Mix = mix,
             Payload = new Payload(Run, Seed, mix.MaxBytes),
