@@ -78,6 +78,8 @@ internal sealed class Lease(PipeOptions options)
 /// </summary>
 internal sealed class LeasePool
 {
+    private const int PipeSegmentBytes = 4 * 1024;
+
     private readonly ObjectPool<Lease> _pool;
     private readonly Stack<uint> _freeIndices = new();
     private Lease?[] _leases = new Lease?[64];
@@ -91,7 +93,7 @@ internal sealed class LeasePool
             writerScheduler: PipeScheduler.Inline,
             pauseWriterThreshold: 0,
             resumeWriterThreshold: 0,
-            minimumSegmentSize: SegmentPool.SmallestBytes,
+            minimumSegmentSize: PipeSegmentBytes,
             useSynchronizationContext: false);
         _pool = new DefaultObjectPool<Lease>(new Policy(options), maxKept);
     }
