@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace Gateway.Tests.EndToEnd;
 
-/// <summary>A million messages through a warm node: what its reactors and its commits allocate, measured in its own process.</summary>
+/// <summary>Messages and logins by the thousand through a warm node: what its reactors and its commits allocate, measured in its own process.</summary>
 public sealed class AllocationTests : IDisposable
 {
     private const long Warm = 200_000;
@@ -36,6 +36,25 @@ public sealed class AllocationTests : IDisposable
         Assert.True(perMessage <= 0.25, $"{perMessage:F4} managed bytes a message on reactor threads");
         Assert.True(perCommit <= 2048, $"{perCommit:F0} managed bytes a commit in the whole process");
         Assert.Equal(0, await load.WaitForExitAsync(TimeSpan.FromMinutes(4)));
+    }
+
+    [Fact]
+    public async Task A_login_with_its_first_message_allocates_nothing_on_a_reactor()
+    {
+        const int logins = 4_000;
+        await using var node = new NodeProcess(_folder.File("data"), "--reactors", "2", "--log-memory", "16MiB");
+        await node.StartAsync();
+        // At a rate, so that how many are under way at once, and so how much there is of everything that is kept for reuse, is the same each time.
+        string[] load = ["--connections", $"{logins}", "--rate", "2000", "--exchange", "1", "--hold", "1s"];
+        for (var i = 0; i < 2; i++) await LoadProcess.RunAsync(node, "connect", load);
+
+        var before = SampleOf(await node.AskAsync("/ops/counters"));
+        await LoadProcess.RunAsync(node, "connect", load);
+        var after = SampleOf(await node.AskAsync("/ops/counters"));
+        var perLogin = (double)(after.Reactors - before.Reactors) / logins;
+        _output.WriteLine($"{perLogin:F2} B a login on reactors");
+        Assert.Equal(before.Accepted + logins, after.Accepted);
+        Assert.InRange(perLogin, 0, 16);
     }
 
     private readonly record struct Sample(long Accepted, long Commits, long Reactors, long Process);
