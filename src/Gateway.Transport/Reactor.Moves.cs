@@ -81,7 +81,7 @@ public sealed partial class Reactor
             var lease = _leases[slot.Input];
             var kept = lease.Peek();
             kept.CopyTo(record.CarryUnread(checked((int)kept.Length)));
-            lease.Consume(in kept, 0);
+            lease.Consume(in kept, kept.Length);
             DropInput(ref slot);
         }
 
@@ -107,7 +107,7 @@ public sealed partial class Reactor
         {
             var rest = behind.Peek();
             rest.CopyTo(unsent[fromBuffer..]);
-            behind.Consume(in rest, 0);
+            behind.Consume(in rest, rest.Length);
         }
 
         slot.Output = 0;

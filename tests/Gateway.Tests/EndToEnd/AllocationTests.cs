@@ -42,19 +42,26 @@ public sealed class AllocationTests : IDisposable
     public async Task A_login_with_its_first_message_allocates_nothing_on_a_reactor()
     {
         const int logins = 4_000;
-        await using var node = new NodeProcess(_folder.File("data"), "--reactors", "2", "--log-memory", "16MiB");
+        await using var node = new NodeProcess(_folder.File("data"), "--reactors", "2", "--log-memory", "8MiB");
         await node.StartAsync();
-        // At a rate, so that how many are under way at once, and so how much there is of everything that is kept for reuse, is the same each time.
-        string[] load = ["--connections", $"{logins}", "--rate", "2000", "--exchange", "1", "--hold", "1s"];
-        for (var i = 0; i < 2; i++) await LoadProcess.RunAsync(node, "connect", load);
+        // The log's memory is complete after these; and no later logins come in larger bursts than the first, which come as fast as they can.
+        await LoadProcess.RunAsync(node, "relay", "--pairs", "100", "--messages", "100000", "--first-address", "9000000");
+        string[] load = ["--connections", $"{logins}", "--exchange", "1", "--hold", "1s"];
+        for (var i = 0; i < 3; i++) await LoadProcess.RunAsync(node, "connect", load);
 
-        var before = SampleOf(await node.AskAsync("/ops/counters"));
-        await LoadProcess.RunAsync(node, "connect", load);
-        var after = SampleOf(await node.AskAsync("/ops/counters"));
-        var perLogin = (double)(after.Reactors - before.Reactors) / logins;
-        _output.WriteLine($"{perLogin:F2} B a login on reactors");
-        Assert.Equal(before.Accepted + logins, after.Accepted);
-        Assert.InRange(perLogin, 0, 16);
+        // Whatever each login allocates, each round shows; what is kept for reuse may grow in one, when the machine stood still for a moment.
+        var least = double.MaxValue;
+        for (var round = 0; round < 5 && least > 4; round++)
+        {
+            var before = SampleOf(await node.AskAsync("/ops/counters"));
+            await LoadProcess.RunAsync(node, "connect", [.. load, "--rate", "2000"]);
+            var after = SampleOf(await node.AskAsync("/ops/counters"));
+            Assert.Equal(before.Accepted + logins, after.Accepted);
+            least = Math.Min(least, (double)(after.Reactors - before.Reactors) / logins);
+            _output.WriteLine($"{(double)(after.Reactors - before.Reactors) / logins:F2} B a login on reactors");
+        }
+
+        Assert.True(least <= 4, $"{least:F2} managed bytes a login on reactor threads");
     }
 
     private readonly record struct Sample(long Accepted, long Commits, long Reactors, long Process);
