@@ -60,7 +60,7 @@ internal sealed record LoadSettings
         return new FleetSettings
         {
             Target = new IPEndPoint(IPAddress.Parse(TargetAddress), TargetPort),
-            Secret = Protocol == LoadProtocol.Native ? ReadSecret(SecretPath) : [],
+            Secret = ShapeKind == ShapeKind.Echo || Protocol != LoadProtocol.Native ? [] : ReadSecret(SecretPath),
             Shape = Shape,
             Mix = mix,
             Payload = new Payload(Run, Seed, mix.MaxBytes),

@@ -21,7 +21,7 @@ internal sealed class LocalShard : IShard
         _fleets = new IFleet[settings.Threads];
         _group = new ReactorGroup(
             OptionsOf(settings),
-            reactor => _fleets[reactor.Index] = FleetFor(settings.Protocol, reactor, forFleets, settings.Shape.Cut(settings.Slice, reactor.Index, settings.Threads)),
+            reactor => _fleets[reactor.Index] = FleetOf(settings.Protocol, reactor, forFleets, settings.Shape.Cut(settings.Slice, reactor.Index, settings.Threads)),
             e => Volatile.Write(ref _fatal, e),
             time);
         _group.Start();
@@ -59,8 +59,9 @@ internal sealed class LocalShard : IShard
         throw new LoadException(ExitCode.Failed, fatal is null ? otherwise : $"a reactor of the load failed: {fatal}", fatal);
     }
 
-    private static IFleet FleetFor(LoadProtocol protocol, Reactor reactor, FleetSettings settings, Slice slice) => protocol switch
+    private static IFleet FleetOf(LoadProtocol protocol, Reactor reactor, FleetSettings settings, Slice slice) => protocol switch
     {
+        LoadProtocol.Native when settings.Shape.Kind == ShapeKind.Echo => new EchoFleet(reactor, settings, slice),
         LoadProtocol.Native => new Fleet(reactor, settings, slice),
         LoadProtocol.Xmpp => new XmppFleet(reactor, settings, slice),
         LoadProtocol.Mqtt => new MqttFleet(reactor, settings, slice),

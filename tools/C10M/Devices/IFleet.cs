@@ -3,18 +3,15 @@ using Gateway.Transport;
 
 namespace Gateway.Load.Devices;
 
-/// <summary>
-/// The clients of one reactor, whatever they speak. All members are for the reactor's thread but <see cref="CopyTo"/> and
-/// <see cref="WakeAtUs"/>.
-/// </summary>
+/// <summary>What one reactor of the load holds: it carries out orders and counts what happens.</summary>
 internal interface IFleet : IReactorHandler
 {
-    /// <summary>When the fleet has to run a turn although nothing arrives; <see cref="long.MaxValue"/>: when the transport's tick suffices. Any thread.</summary>
+    /// <summary>When it has to run a turn although nothing arrives; <see cref="long.MaxValue"/>: when the transport's tick suffices. Any thread.</summary>
     long WakeAtUs { get; }
 
-    /// <summary>Carries an order out, or begins to, and counts it in <see cref="Counter.OrdersTaken"/>.</summary>
+    /// <summary>The reactor's thread.</summary>
     void Apply(Order order);
 
-    /// <summary>Adds what the fleet has counted. Any thread.</summary>
+    /// <summary>Adds what has been counted. Any thread.</summary>
     void CopyTo(LoadSnapshot into);
 }
