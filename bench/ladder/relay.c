@@ -10,13 +10,14 @@
  *     and what a device has not acknowledged when its connection ends is forgotten;
  *   - the device's proof is not looked at (the node's is computed, since devices check it), keys have no epochs, and each
  *     login gets a new incarnation;
- *   - send windows, so a resend is delivered again, and nothing holds the order after a refusal;
+ *   - send windows, so a resend is delivered again;
  *   - credit, redelivery, timeouts, reject, read receipts, ephemeral frames, error frames: a frame it does not know, or a
  *     malformed one, closes the connection without a word.
  * What it keeps, because a relay that did not would not be one: every frame's length and type are checked, addresses are looked
  * up, a mailbox has one rising sequence and each entry names the one before, unacknowledged messages are remembered (their
  * origin, not their body) so that an acknowledge can be turned into receipts, a second login takes the first one's place, and
- * nothing grows without bound: a slow reader is not read from, and messages to it are refused for now.
+ * nothing grows without bound: a slow reader is not read from, and messages to it are refused for now, after which a session's
+ * later ones (to anybody, which is stricter than it needs to be) are held back until the first comes again.
  */
 #include "net.h"
 #include "sha256.h"
@@ -42,7 +43,7 @@ enum frame {
     PING = 0x20, PONG = 0x21, CREDIT = 0x22,
 };
 
-enum { REASON_NODE_FULL = 1, REASON_BODY_TOO_LARGE = 259, REASON_UNSUPPORTED_KIND = 260, RECEIPT_DELIVERED = 1 };
+enum { REASON_NODE_FULL = 1, REASON_HELD_FOR_ORDER = 2, REASON_BODY_TOO_LARGE = 259, REASON_UNSUPPORTED_KIND = 260, RECEIPT_DELIVERED = 1 };
 
 enum phase { AWAIT_HELLO, AWAIT_AUTHENTICATE, ESTABLISHED, CLOSED };
 
@@ -66,6 +67,7 @@ struct connection {
     enum phase phase;
     bool dirty, blocked, paused;
     struct mailbox *mailbox;
+    uint64_t held_from; /* the lowest number refused for now that has not come again; 0: none */
     struct connection *next_closed;
     struct buffer partial, unsent;
     uint8_t nonces[32];
@@ -292,10 +294,18 @@ static bool on_send(struct connection *c, const uint8_t *p, uint32_t count)
     if (body_bytes > MAX_BODY) return refuse(c, number, REASON_BODY_TOO_LARGE, 0);
     if (p[28] != 0) return refuse(c, number, REASON_UNSUPPORTED_KIND, 0);
 
+    if (c->held_from != 0) {
+        /* Come again, or given up: the lowest number its sender still waits for lies above it. */
+        if (number == c->held_from || get64(p + 16) > c->held_from) c->held_from = 0;
+        else if (number > c->held_from) return refuse(c, number, REASON_HELD_FOR_ORDER, 0);
+    }
     struct mailbox *to = find_mailbox(get64(p));
     struct connection *reader = to ? to->connection : NULL;
     struct entry e = { .sequence = to ? to->sequence + 1 : 0, .number = number, .sender = c->mailbox, .incarnation = c->mailbox->incarnation };
-    if (!reader || buffer_count(&reader->unsent) > MAX_UNSENT || !remember(to, e)) return refuse(c, number, REASON_NODE_FULL, 10);
+    if (!reader || buffer_count(&reader->unsent) > MAX_UNSENT || !remember(to, e)) {
+        c->held_from = number;
+        return refuse(c, number, REASON_NODE_FULL, 10);
+    }
 
     put64(write_frame(c, ACCEPTED, 8), number);
     uint8_t *w = write_frame(reader, DELIVER, 44 + body_bytes);

@@ -130,7 +130,8 @@ internal sealed class RelayCore(byte[] secret, TimeProvider time)
 
     private bool OnSend(RelayPeer peer, in SendFrame send)
     {
-        var refusal = Deliver(peer, in send);
+        var refusal = IsHeldBack(peer, in send) ? RefusalReason.HeldForOrder : Deliver(peer, in send);
+        if (refusal == RefusalReason.NodeFull) peer.HeldFrom = send.Number;
         lock (peer.Gate)
         {
             var bytes = refusal == RefusalReason.None
@@ -140,6 +141,14 @@ internal sealed class RelayCore(byte[] secret, TimeProvider time)
         }
 
         return true;
+    }
+
+    private static bool IsHeldBack(RelayPeer peer, in SendFrame send)
+    {
+        if (peer.HeldFrom == 0) return false;
+        // Come again, or given up: the lowest number its sender still waits for lies above it.
+        if (send.Number == peer.HeldFrom || send.LowestOpen > peer.HeldFrom) peer.HeldFrom = 0;
+        return peer.HeldFrom != 0 && send.Number > peer.HeldFrom;
     }
 
     private RefusalReason Deliver(RelayPeer peer, in SendFrame send)

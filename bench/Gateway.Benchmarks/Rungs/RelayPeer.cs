@@ -23,6 +23,9 @@ internal abstract class RelayPeer
     public byte[] ClientNonce { get; } = new byte[Wire.NonceBytes];
     public byte[] NodeNonce { get; } = new byte[Wire.NonceBytes];
 
+    /// <summary>The lowest number refused for now that has not come again, 0 when there is none: what is above it is held back.</summary>
+    public ulong HeldFrom { get; set; }
+
     /// <summary>When the bytes that are being handled were read, s since 1970: one clock reading for all of them.</summary>
     public uint ReadAtSeconds { get; set; }
 
