@@ -396,7 +396,7 @@ public class ConnectionTests
     public async Task A_store_that_fails_stops_the_client_before_it_promises_anything()
     {
         await using var node = new FakeNode();
-        using var folder = new TempFolder();
+        using var folder = new TemporaryFolder();
         var store = new SqliteMessageStore(folder.File("a.db"), SqliteDurability.Normal);
         await using var client = new GatewayClient(node.Options(store)) { MessageReceived = (_, _) => default };
         await client.StartAsync();

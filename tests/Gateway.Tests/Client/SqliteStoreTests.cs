@@ -9,7 +9,7 @@ namespace Gateway.Tests.Client;
 public sealed class SqliteStoreTests : IDisposable
 {
     private static readonly Address Me = new(AddressKind.User, 1, 1);
-    private readonly TempFolder _folder = new();
+    private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 

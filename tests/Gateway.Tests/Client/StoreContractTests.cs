@@ -273,7 +273,7 @@ public sealed class MemoryStoreContractTests : StoreContractTests
 public sealed class SqliteStoreContractTests : StoreContractTests
 #pragma warning restore CA1001
 {
-    private readonly TempFolder _folder = new();
+    private readonly TemporaryFolder _folder = new();
     private int _files;
 
     public override async Task DisposeAsync()
@@ -288,14 +288,4 @@ public sealed class SqliteStoreContractTests : StoreContractTests
         await sqlite.DisposeAsync();
         return new SqliteMessageStore(sqlite.Path, SqliteDurability.Normal, maxHistory);
     }
-}
-
-/// <summary>A folder that goes away with the test.</summary>
-internal sealed class TempFolder : IDisposable
-{
-    public string Path { get; } = Directory.CreateTempSubdirectory("gateway-client-").FullName;
-
-    public string File(string name) => System.IO.Path.Combine(Path, name);
-
-    public void Dispose() => Directory.Delete(Path, recursive: true);
 }
