@@ -28,6 +28,8 @@ internal enum SessionFlags : ushort
     CreditSpent = 1024,
     /// <summary>In a queue of stopped cursors.</summary>
     Stopped = 2048,
+    /// <summary>The connection ended before all was read that its device says it has processed; read on without it, to be acknowledged.</summary>
+    Finishing = 4096,
     /// <summary>What outlives a connection: it speaks of the mailbox.</summary>
     OfTheMailbox = AckListed | OwesRejection,
 }
