@@ -121,7 +121,7 @@ def failed(output):
 def judge(mutation):
     path = SCRATCH / mutation.file
     project = f"src/{mutation.project}"
-    original = (ROOT / mutation.file).read_text()
+    original = path.read_text()
     path.write_text(mutation.applied(original))
     try:
         built = build(project, "--no-restore", "--no-dependencies", "-p:RunAnalyzers=false", "-p:GenerateDocumentationFile=false")

@@ -45,6 +45,25 @@ public class Rule04_Acknowledgements : HomeTests
 
     [Theory]
     [MemberData(nameof(Homes))]
+    public void What_the_session_before_a_take_over_was_delivered_cannot_be_acknowledged_by_the_next(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        anna.Send(ben.Address, "one");
+        net.Settle();
+        var sequence = ben.HighestSeen;
+        ben.CreditMessages = 0;
+        ben.Login(); // takes its own session over
+
+        ben.Acknowledge(sequence);
+        net.Settle();
+        Assert.Equal(ErrorCode.AcknowledgeAhead, ben.Failures.Last().Code);
+        Assert.Equal(1, net.Store.Messages.Pending);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
     public void An_acknowledgement_is_cumulative_and_its_repeats_say_nothing_new(int homes)
     {
         var net = Start(homes);
