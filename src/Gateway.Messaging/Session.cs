@@ -32,6 +32,8 @@ internal enum SessionFlags : ushort
     LastAppendedHere = 4096,
     /// <summary>What a session may have while nothing of it is under way.</summary>
     WhileIdle = Welcomed | TimerSet,
+    /// <summary>The connection ended before all was read that its device says it has processed; read on without it, to be acknowledged.</summary>
+    Finishing = 8192,
     /// <summary>What outlives a connection: it speaks of the mailbox.</summary>
     OfTheMailbox = AckListed | OwesRejection,
 }
