@@ -6,7 +6,7 @@ namespace Gateway.Mailbox;
 /// What is pending in one partition (or, summed, in several), by running totals. Bytes as in <see cref="MailboxState"/>; mailboxes by how much
 /// they hold, receipts included.
 /// </summary>
-public readonly record struct PendingBacklog
+public readonly struct PendingBacklog
 {
     /// <summary>Thresholds: mailboxes with at least 1, 10, 100, ... 10,000,000 entries.</summary>
     public const int Decades = 8;

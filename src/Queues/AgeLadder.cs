@@ -17,7 +17,8 @@ namespace Gateway.Messaging.Queues;
 ///               begin(1)       begin(0)
 /// </code>
 /// As time goes on the oldest buckets of a level are merged, four into one, into the next. So the age told is exact to a unit for the newest
-/// 60 units, and otherwise too great by at most a fifteenth of itself, whatever the backlog. One thread. Memory is fixed: 4 KiB.
+/// 60 units, and otherwise too great by at most a fifteenth of itself, whatever the backlog; what is older than 2^36 units (two years of
+/// milliseconds) counts as that old. One thread. Memory is fixed: 4 KiB.
 /// Invariant: bit b of a level's mask is set exactly while its bucket b holds something; every begin but the last level's is a multiple of 4.
 /// </summary>
 internal sealed class AgeLadder
