@@ -57,7 +57,7 @@ public sealed partial class Home
             _lastPosition = freshAt;
             _awaitingWelcome.Enqueue(login);
             var pending = new PendingCommit { Position = freshAt, Action = CommitAction.Welcome, Mailbox = login.Address, SessionEpoch = s.Epoch };
-            _commits.Enqueue(in pending, default, keepHot: false);
+            _commits.Enqueue(in pending, default, keepHot: false, _nowMs);
         }
         else
         {

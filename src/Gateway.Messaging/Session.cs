@@ -153,6 +153,9 @@ internal struct OwedReceipt
     public ulong UpTo;
     public uint Session;
     public uint Next;
+
+    /// <summary>When it came to be owed, in units of 16 ms of the home's clock.</summary>
+    public uint Since;
     public bool Done;
 
     /// <summary>The device rejected the one entry <see cref="UpTo"/>, rather than acknowledged all up to it.</summary>
