@@ -34,6 +34,7 @@ public sealed partial class Home
 
         if (index == 0) index = _sessions.Add(window);
         ref var s = ref _sessions.Open(index);
+        ForgetDelivered(ref s);
         s.Connection = connection;
         s.Epoch = ++_epoch;
         s.Flags = (s.Flags & SessionFlags.OfTheMailbox) | SessionFlags.Behind;
@@ -56,7 +57,7 @@ public sealed partial class Home
             _lastPosition = freshAt;
             _awaitingWelcome.Enqueue(login);
             var pending = new PendingCommit { Position = freshAt, Action = CommitAction.Welcome, Mailbox = login.Address, SessionEpoch = s.Epoch };
-            _commits.Enqueue(in pending, default, keepHot: false);
+            _commits.Enqueue(in pending, default, keepHot: false, _nowMs);
         }
         else
         {
@@ -235,9 +236,33 @@ public sealed partial class Home
         s.Epoch = ++_epoch;
         s.Flags &= SessionFlags.OfTheMailbox;
         Online--;
-        while (s.DeliveredHead != 0) _delivered.Return(TakeDelivered(ref s));
+        ForgetDelivered(ref s);
         if (keep) return;
         if (waits) RaiseOffline(ref s);
+        if (HasUnfinished(in s)) Finish(index, ref s);
+        else ReleaseIfFinished(index, ref s);
+    }
+
+    private void ForgetDelivered(ref Session s)
+    {
+        while (s.DeliveredHead != 0) _delivered.Return(TakeDelivered(ref s));
+    }
+
+    /// <summary>The device said that it has processed entries whose receipts were not asked for yet: by a resume position, or in the turn of its end.</summary>
+    private bool HasUnfinished(in Session s) =>
+        s.Processed > s.OwedThrough && _log.State(s.Key) is { Entries: > 0 } state && state.First <= s.Processed && state.Last > s.OwedThrough;
+
+    /// <summary>Reads what the device has processed once more, so that it leaves the mailbox now and not at the next login, which may never come.</summary>
+    private void Finish(uint index, ref Session s)
+    {
+        s.Delivered = s.OwedThrough;
+        s.Set(SessionFlags.Behind | SessionFlags.Finishing);
+        Pump(index, ref s);
+    }
+
+    private void OnFinished(uint index, ref Session s)
+    {
+        s.Clear(SessionFlags.Behind | SessionFlags.Finishing);
         ReleaseIfFinished(index, ref s);
     }
 
@@ -263,7 +288,7 @@ public sealed partial class Home
 
     private void ReleaseIfFinished(uint index, ref Session s)
     {
-        if (s.Connection != 0 || s.Outstanding != 0 || s.OwedHead != 0 || s.Has(SessionFlags.AckListed)) return;
+        if (s.Connection != 0 || s.Outstanding != 0 || s.OwedHead != 0 || s.Has(SessionFlags.AckListed | SessionFlags.Finishing)) return;
         ReleaseHeld(ref s);
         _sessions.Remove(index, UnixSeconds);
     }

@@ -24,7 +24,7 @@ public sealed partial class Home
     {
         _callBacks.Enqueue(callBack);
         var pending = new PendingCommit { Position = _lastPosition, Action = CommitAction.CallBack };
-        _commits.Enqueue(in pending, default, keepHot: false);
+        _commits.Enqueue(in pending, default, keepHot: false, _nowMs);
     }
 
     /// <summary>Makes a device's key epoch durable, then calls back. False: the log has no room now.</summary>
@@ -154,7 +154,7 @@ public sealed partial class Home
             keepHot = s.IsOnline && !s.Has(SessionFlags.Behind) && s.HasCredit(record.Body.Length);
         }
 
-        _commits.Enqueue(in pending, record.Body, keepHot);
+        _commits.Enqueue(in pending, record.Body, keepHot, _nowMs);
     }
 
     /// <summary>Rule of rules: whatever speaks of durability is said here, after the watermark has passed it.</summary>

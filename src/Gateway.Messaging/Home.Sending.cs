@@ -119,8 +119,7 @@ public sealed partial class Home
 
     private void Refuse(ref Session s, ulong number, RefusalReason reason)
     {
-        if (reason.IsFinal()) Counters.RefusedFinal++;
-        else Counters.RefusedTemporary++;
+        Counters.CountRefusal(reason);
         _connections.WriteRefused(s.Connection, number, reason, _options.RetryAfterMs);
     }
 

@@ -56,7 +56,8 @@ public sealed partial class Home
         _held = new Slab<HeldSend>(int.MaxValue);
         _delivered = new Slab<DeliveredEntry>(options.MaxDelivered);
         _owed = new Slab<OwedReceipt>(options.MaxDelivered);
-        _commits = new CommitQueue(options.MaxUncommitted, options.HotBytes);
+        if (options.MeasureQueues) (_commitGauge, _owedGauge) = MakeGauges(options);
+        _commits = new CommitQueue(options.MaxUncommitted, options.HotBytes, _commitGauge);
         _refusals = new RecentRefusals[homes];
         _repliesSeen = new uint[homes];
         _waitingForCredit = new Queue<SessionRef>[homes];

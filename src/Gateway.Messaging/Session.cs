@@ -32,6 +32,8 @@ internal enum SessionFlags : ushort
     LastAppendedHere = 4096,
     /// <summary>What a session may have while nothing of it is under way.</summary>
     WhileIdle = Welcomed | TimerSet,
+    /// <summary>The connection ended before all was read that its device says it has processed; read on without it, to be acknowledged.</summary>
+    Finishing = 8192,
     /// <summary>What outlives a connection: it speaks of the mailbox.</summary>
     OfTheMailbox = AckListed | OwesRejection,
 }
@@ -151,6 +153,9 @@ internal struct OwedReceipt
     public ulong UpTo;
     public uint Session;
     public uint Next;
+
+    /// <summary>When it came to be owed, in units of 16 ms of the home's clock.</summary>
+    public uint Since;
     public bool Done;
 
     /// <summary>The device rejected the one entry <see cref="UpTo"/>, rather than acknowledged all up to it.</summary>

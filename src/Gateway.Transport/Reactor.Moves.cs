@@ -124,7 +124,7 @@ public sealed partial class Reactor
         slot.Flags = record.Flags;
         slot.Deadline = record.Deadline;
         slot.LastReceived = record.LastReceived;
-        if (slot.Has(SlotFlags.InHandshake)) _handshakes++;
+        if (slot.Has(SlotFlags.InHandshake)) EnterHandshake(ref slot);
         var attached = _backend.Attach(index);
         ArmEarliest(ref slot, index);
         // What the old handler wrote comes before anything the new one writes.

@@ -38,7 +38,7 @@ public sealed partial class Reactor
         }
 
         output.WritingBehind = true;
-        return (output.Behind ??= _leases.Rent()).GetSpan(Math.Max(sizeHint, 1));
+        return _outputs.Behind(output, NowMs).GetSpan(Math.Max(sizeHint, 1));
     }
 
     /// <summary>Adds the first <paramref name="bytes"/> of the last span to the connection's output.</summary>

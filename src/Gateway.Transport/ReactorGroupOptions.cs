@@ -102,6 +102,9 @@ public sealed record ReactorGroupOptions
     /// <summary>Posted work waiting.</summary>
     public int PostSlots { get; init; } = 1024;
 
+    /// <summary>Keeps what <see cref="Reactor.ReadQueues"/> tells; off, it tells nothing and costs nothing.</summary>
+    public bool MeasureQueues { get; init; } = true;
+
     /// <summary>accept4, replaced by tests that need it to fail.</summary>
     internal Func<int, int> Accept { get; init; } = Linux.Syscalls.Accept;
 

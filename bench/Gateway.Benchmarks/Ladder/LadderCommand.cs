@@ -112,7 +112,7 @@ internal static class LadderCommand
     }
 
     /// <summary>The line that repeats the run; where it put things does not belong to it.</summary>
-    private static string CommandOf(ParseResult parse)
+    internal static string CommandOf(ParseResult parse)
     {
         var words = parse.Tokens.Select(t => t.Value).ToList();
         foreach (var option in (ReadOnlySpan<string>)["--data", "--report"])
@@ -123,7 +123,7 @@ internal static class LadderCommand
         return $"dotnet run -c {LadderPaths.Configuration} --project bench/Gateway.Benchmarks -- {string.Join(' ', words)}";
     }
 
-    private static Option<TimeSpan> Duration(string name, string description, TimeSpan otherwise) => new(name)
+    internal static Option<TimeSpan> Duration(string name, string description, TimeSpan otherwise) => new(name)
     {
         Description = description,
         HelpName = "TIME",

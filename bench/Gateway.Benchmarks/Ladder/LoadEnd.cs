@@ -59,7 +59,8 @@ internal static class LoadEnd
         };
     }
 
-    private static async Task<(string Output, string Errors)> RunAsync(ProcessStartInfo start, CancellationToken stop)
+    /// <summary>Runs a program to its end and returns all that it said.</summary>
+    internal static async Task<(string Output, string Errors)> RunAsync(ProcessStartInfo start, CancellationToken stop)
     {
         using var process = new Process { StartInfo = start };
         try

@@ -35,13 +35,13 @@ internal sealed class RungServer : IAsyncDisposable
     /// <summary>The file with the secret that its devices' keys derive from.</summary>
     public string SecretPath => Path.Combine(_folder, "secret");
 
-    /// <summary>Starts it with everything it keeps in <paramref name="folder"/>, which is made and goes with it.</summary>
+    /// <summary>Starts it with everything it keeps in <paramref name="folder"/>, which is made and goes with it; <paramref name="more"/> are further options of it.</summary>
     /// <exception cref="LadderException">It did not come up.</exception>
-    public static async Task<RungServer> StartAsync(Rung rung, string folder, CancellationToken stop)
+    public static async Task<RungServer> StartAsync(Rung rung, string folder, CancellationToken stop, params string[] more)
     {
         Directory.CreateDirectory(folder);
         var start = new ProcessStartInfo(ProgramOf(rung)) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder };
-        foreach (var argument in ArgumentsOf(rung, folder)) start.ArgumentList.Add(argument);
+        foreach (var argument in (string[])[.. ArgumentsOf(rung, folder), .. more]) start.ArgumentList.Add(argument);
         var secret = Path.Combine(folder, "secret");
         if (rung.Kind != RungKind.Gateway) File.WriteAllText(secret, NodeSecret.Format(RandomNumberGenerator.GetBytes(NodeSecret.SecretBytes)));
         var server = new RungServer(rung, new Process { StartInfo = start }, folder);

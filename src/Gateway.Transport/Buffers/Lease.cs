@@ -19,6 +19,9 @@ internal sealed class Lease(PipeOptions options)
 
     public long Bytes { get; private set; }
 
+    /// <summary>When it was leased for output, in milliseconds of the group's clock.</summary>
+    public long LeasedAtMs { get; set; }
+
     /// <summary>The tick at which the byte now at the front was kept.</summary>
     public uint SinceTick { get; set; }
 

@@ -8,7 +8,7 @@ namespace Gateway.Transport.Inbox;
 /// A bounded ring of variable-length messages between one producer thread and one consumer thread. A message lies in one piece, so that
 /// it is handed out where it lies:
 /// <code>
-/// length u32 | payload ... | zero to seven bytes, so that the next header is 8-byte aligned
+/// length u32 | written at u32, ms | payload ... | zero to seven bytes, so that the next header is 8-byte aligned
 /// </code>
 /// A length of all ones skips to the start of the ring. Positions count bytes and never wrap. Memory is taken from the kernel by the
 /// producer's first write and then page by page, as far as the ring was ever filled: one that restarts is at its start again whenever it is
@@ -20,7 +20,8 @@ namespace Gateway.Transport.Inbox;
 /// </summary>
 internal sealed unsafe class MessageRing : IDisposable
 {
-    private const int HeaderBytes = 4;
+    private const int HeaderBytes = 8;
+    private const int TimeOffset = 4;
     private const int Alignment = 8;
     private const uint Skip = uint.MaxValue;
     private const int PageBytes = 4096;
@@ -50,8 +51,35 @@ internal sealed unsafe class MessageRing : IDisposable
     /// <summary>Either side: a message is there that the consumer has not taken. Exact on the consumer's thread.</summary>
     public bool HasMessages => Volatile.Read(ref _positions.Tail) != Volatile.Read(ref _positions.Head);
 
+    /// <summary>Messages written so far. Any thread.</summary>
+    public long Written => Volatile.Read(ref _positions.Written);
+
+    /// <summary>Messages taken so far. Any thread.</summary>
+    public long Taken => Volatile.Read(ref _positions.Taken);
+
+    /// <summary>
+    /// When the oldest message that is not taken was written; false when there is none. Any thread, while the ring lives: it reads where the
+    /// consumer would, and throws the answer away if the consumer has passed by meanwhile, since then the producer may have written there.
+    /// </summary>
+    public bool TryReadOldest(out uint writtenAtMs)
+    {
+        while (true)
+        {
+            var head = Volatile.Read(ref _positions.Head);
+            writtenAtMs = 0;
+            if (Volatile.Read(ref _positions.Tail) == head) return false;
+            var offset = head & (_capacity - 1);
+            // SAFETY: a Tail above Head means that the memory is there, and it stays until Dispose; the words may be stale, which the
+            // second look at Head tells. Head stands at a header, or at a skip, behind which the ring's first header is the next.
+            if (Volatile.Read(ref *(uint*)(_bytes + offset)) == Skip) offset = 0;
+            writtenAtMs = Volatile.Read(ref *(uint*)(_bytes + offset + TimeOffset));
+            Interlocked.MemoryBarrier();
+            if (Volatile.Read(ref _positions.Head) == head) return true;
+        }
+    }
+
     /// <summary>Producer: appends head and body as one message; false when there is no room now.</summary>
-    public bool TryWrite(ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
+    public bool TryWrite(ReadOnlySpan<byte> head, ReadOnlySpan<byte> body, uint nowMs = 0)
     {
         var payloadBytes = head.Length + body.Length;
         var size = SizeOf(payloadBytes);
@@ -70,10 +98,12 @@ internal sealed unsafe class MessageRing : IDisposable
         }
 
         *(uint*)(_bytes + offset) = (uint)payloadBytes;
+        *(uint*)(_bytes + offset + TimeOffset) = nowMs;
         var payload = new Span<byte>(_bytes + offset + HeaderBytes, payloadBytes);
         head.CopyTo(payload);
         body.CopyTo(payload[head.Length..]);
         Volatile.Write(ref _positions.Tail, tail + skipped + size);
+        Volatile.Write(ref _positions.Written, _positions.Written + 1);
         return true;
     }
 
@@ -116,7 +146,11 @@ internal sealed unsafe class MessageRing : IDisposable
     }
 
     /// <summary>Consumer: has done with the message that <see cref="TryRead"/> gave; its room is the producer's again.</summary>
-    public void Release() => Volatile.Write(ref _positions.Head, _positions.ReadEnd);
+    public void Release()
+    {
+        Volatile.Write(ref _positions.Head, _positions.ReadEnd);
+        Volatile.Write(ref _positions.Taken, _positions.Taken + 1);
+    }
 
     /// <summary>Producer, after a refused write: asks the consumer to say when room came back. The write must be tried again afterwards.</summary>
     public void AskForRoom()
@@ -176,9 +210,11 @@ internal sealed unsafe class MessageRing : IDisposable
     {
         [FieldOffset(128)] public long Tail;
         [FieldOffset(136)] public long HeadSeen;
+        [FieldOffset(144)] public long Written;
         [FieldOffset(256)] public long Head;
         [FieldOffset(264)] public long TailSeen;
         [FieldOffset(272)] public long ReadEnd;
+        [FieldOffset(280)] public long Taken;
         [FieldOffset(384)] public int RoomAsked;
     }
 }

@@ -22,6 +22,9 @@ internal sealed class MoveRecord
 
     public uint LastReceived { get; set; }
 
+    /// <summary>When it was published, in the low 32 bits of the group's milliseconds.</summary>
+    public uint PublishedAtMs { get; set; }
+
     public ReadOnlySpan<byte> Unread => _unread.Bytes;
 
     public ReadOnlySpan<byte> Unsent => _unsent.Bytes;
@@ -87,6 +90,27 @@ internal sealed class MoveLane(int capacity)
 
     /// <summary>Moves published and not yet taken. Either side.</summary>
     public int Count => (int)(Volatile.Read(ref _tail) - Volatile.Read(ref _head));
+
+    /// <summary>Moves published so far. Any thread.</summary>
+    public long Written => Volatile.Read(ref _tail);
+
+    /// <summary>Moves taken so far. Any thread.</summary>
+    public long Taken => Volatile.Read(ref _head);
+
+    /// <summary>When the oldest move that is not taken was published; false when there is none. Any thread.</summary>
+    public bool TryReadOldest(out uint publishedAtMs)
+    {
+        while (true)
+        {
+            var head = Volatile.Read(ref _head);
+            publishedAtMs = 0;
+            if (Volatile.Read(ref _tail) == head) return false;
+            // Taken meanwhile, the record may be gone, or filled for another move already: the second look at the head tells.
+            publishedAtMs = Volatile.Read(ref _records[head % _records.Length])?.PublishedAtMs ?? 0;
+            Interlocked.MemoryBarrier();
+            if (Volatile.Read(ref _head) == head) return true;
+        }
+    }
 
     /// <summary>Producer: whether the next <see cref="TryWrite"/> will succeed.</summary>
     public bool CanWrite => Count < _records.Length;

@@ -20,6 +20,26 @@ internal sealed class CommonOptions
         DefaultValueFactory = _ => "127.0.0.1:5240",
     };
 
+    public Option<LoadProtocol> Protocol { get; } = new("--protocol")
+    {
+        Description = "what the devices speak; with xmpp and mqtt, --target names such a server",
+        HelpName = "native|xmpp|mqtt",
+        CustomParser = result => result.Tokens[0].Value switch
+        {
+            "native" => LoadProtocol.Native,
+            "xmpp" => LoadProtocol.Xmpp,
+            "mqtt" => LoadProtocol.Mqtt,
+            var other => Units.Fail<LoadProtocol>(result, $"--protocol: '{other}' is none of native, xmpp, mqtt"),
+        },
+    };
+
+    public Option<string> Domain { get; } = new("--domain")
+    {
+        Description = "xmpp: of the accounts u<address>, whose passwords are their names",
+        HelpName = "NAME",
+        DefaultValueFactory = _ => "localhost",
+    };
+
     public Option<string> Secret { get; } = new("--secret")
     {
         Description = "the node's secret, from which device keys are derived",
@@ -78,6 +98,17 @@ internal sealed class CommonOptions
         foreach (var option in sending) command.Options.Add(option);
     }
 
+    /// <summary>For the commands that can load a foreign server too.</summary>
+    public void AddProtocolTo(Command command)
+    {
+        command.Options.Add(Protocol);
+        command.Options.Add(Domain);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(Protocol) != LoadProtocol.Native && result.GetValue(Reconnect)) result.AddError("--reconnect: only with --protocol native");
+        });
+    }
+
     /// <summary>The settings of a run of this shape; a command adds its own. loginsInFlight: its choice when the user has none.</summary>
     /// <exception cref="LoadException">An option cannot be understood.</exception>
     public LoadSettings SettingsOf(ParseResult parse, Shape shape, LoadEnvironment environment, int loginsInFlight = 512)
@@ -107,6 +138,7 @@ internal sealed class CommonOptions
             Threads = threads,
             Processes = ProcessesFor(shape.Devices, (int)parse.GetValue(Processes)),
         };
+        if (options.Contains(Protocol)) settings = settings with { Protocol = parse.GetValue(Protocol), Domain = parse.GetValue(Domain)! };
         if (!options.Contains(Mix)) return settings;
         return settings with { Mix = parse.GetValue(Mix), SizeBytes = (int)parse.GetValue(Size), AckEvery = (int)parse.GetValue(AckEvery) };
     }

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using Gateway.Load.Devices;
+using Gateway.Load.Foreign.Mqtt;
+using Gateway.Load.Foreign.Xmpp;
 using Gateway.Load.Measure;
 using Gateway.Transport;
 
@@ -19,7 +21,7 @@ internal sealed class LocalShard : IShard
         _fleets = new IFleet[settings.Threads];
         _group = new ReactorGroup(
             OptionsOf(settings),
-            reactor => _fleets[reactor.Index] = FleetOf(reactor, forFleets, settings.Shape.Cut(settings.Slice, reactor.Index, settings.Threads)),
+            reactor => _fleets[reactor.Index] = FleetOf(settings.Protocol, reactor, forFleets, settings.Shape.Cut(settings.Slice, reactor.Index, settings.Threads)),
             e => Volatile.Write(ref _fatal, e),
             time);
         _group.Start();
@@ -57,8 +59,14 @@ internal sealed class LocalShard : IShard
         throw new LoadException(ExitCode.Failed, fatal is null ? otherwise : $"a reactor of the load failed: {fatal}", fatal);
     }
 
-    private static IFleet FleetOf(Reactor reactor, FleetSettings settings, Slice slice) =>
-        settings.Shape.Kind == ShapeKind.Echo ? new EchoFleet(reactor, settings, slice) : new Fleet(reactor, settings, slice);
+    private static IFleet FleetOf(LoadProtocol protocol, Reactor reactor, FleetSettings settings, Slice slice) => protocol switch
+    {
+        LoadProtocol.Native when settings.Shape.Kind == ShapeKind.Echo => new EchoFleet(reactor, settings, slice),
+        LoadProtocol.Native => new Fleet(reactor, settings, slice),
+        LoadProtocol.Xmpp => new XmppFleet(reactor, settings, slice),
+        LoadProtocol.Mqtt => new MqttFleet(reactor, settings, slice),
+        _ => throw new ArgumentOutOfRangeException(nameof(protocol)),
+    };
 
     private static ReactorGroupOptions OptionsOf(LoadSettings settings)
     {

@@ -47,11 +47,7 @@ internal sealed partial class Fleet : IFleet
         _dueQueue = new DueQueue(SendersIn(slice));
         _loginCursor = slice.Count;
         _startCursor = slice.Count;
-        for (var i = 0; i < _devices.Length; i++)
-        {
-            _devices[i].Handshake = -1;
-            _devices[i].Expected = 1;
-        }
+        for (var i = 0; i < _devices.Length; i++) _devices[i].Handshake = -1;
     }
 
     public long WakeAtUs => Volatile.Read(ref _wakeAtUs);

@@ -18,6 +18,7 @@ internal static class JsonReport
         var json = new JsonObject
         {
             ["command"] = result.Command,
+            ["protocol"] = settings.Protocol.ToString().ToLowerInvariant(),
             ["exit_code"] = result.ExitCode,
             ["connections"] = result.Connections,
             ["alive"] = result.Alive,
