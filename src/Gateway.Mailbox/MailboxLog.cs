@@ -59,8 +59,9 @@ public sealed class MailboxLog : IDisposable
             for (var i = 0; i < _partitions.Length; i++)
             {
                 _partitions[i] = new MailboxPartition(
-                    Own(new MailboxIndex(current.Identity, segmentBits)),
-                    new PageQueue(options.PageBuffersPerPartition, pageBufferBytes));
+                    Own(new MailboxIndex(current.Identity, segmentBits) { Backlog = options.MeasureQueues ? new Backlog() : null }),
+                    new PageQueue(options.PageBuffersPerPartition, pageBufferBytes),
+                    options.MeasureQueues);
             }
 
             var recovery = new LogRecovery(_segments, current, _partitions, options.OwnerOfMailbox, observer);

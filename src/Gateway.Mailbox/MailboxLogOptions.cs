@@ -73,6 +73,15 @@ public sealed class MailboxLogOptions
     /// <summary>On the commit thread after the watermark moved. Must not block or throw (a throw is a fail stop).</summary>
     public Action? OnCommitted { get; init; }
 
+    /// <summary>
+    /// On the commit thread, before <see cref="OnCommitted"/>: how long the batch took from when the pump took it up until the watermark had
+    /// passed it. Must not block or throw (a throw is a fail stop).
+    /// </summary>
+    public Action<TimeSpan>? OnCommitTimed { get; init; }
+
+    /// <summary>Keeps what <see cref="MailboxPartition.ReadQueues"/> and <see cref="MailboxPartition.ReadBacklog"/> tell; off, they tell nothing and cost nothing.</summary>
+    public bool MeasureQueues { get; init; } = true;
+
     /// <summary>Once, on whichever thread met it: the log has stopped for good.</summary>
     public Action<Exception>? OnFailed { get; init; }
 

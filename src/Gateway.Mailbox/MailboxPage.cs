@@ -36,6 +36,9 @@ public sealed unsafe class MailboxPage
     public ulong Mailbox { get; private set; }
     public int Count { get; private set; }
 
+    /// <summary>When it was last asked for, in microseconds since 1970.</summary>
+    internal long AskedAtUs { get; set; }
+
     internal int Capacity { get; }
 
     // SAFETY (all three): within the blocks allocated above, which live until Free.

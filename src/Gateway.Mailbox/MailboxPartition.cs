@@ -3,6 +3,7 @@ using FASTER.core;
 using Gateway.Mailbox.Commit;
 using Gateway.Mailbox.Format;
 using Gateway.Mailbox.Index;
+using Gateway.Mailbox.Queues;
 using Gateway.Mailbox.Reading;
 
 namespace Gateway.Mailbox;
@@ -14,6 +15,11 @@ namespace Gateway.Mailbox;
 /// </summary>
 public sealed class MailboxPartition
 {
+    /// <summary>
+    /// Reasons of rejections that are told apart. They are a device's own (PROTOCOL.md gives them no meaning), so their number must be bounded here.
+    /// </summary>
+    public const int RejectionReasons = 17;
+
     private readonly MailboxIndex _index;
     private readonly PageQueue _pages;
     private FasterLog _log = null!;
@@ -21,6 +27,8 @@ public sealed class MailboxPartition
     private Admission _admission = null!;
     private ReservedSequences _reserved = null!;
     private WakeSignal _pump = null!;
+    private readonly QueueGauge? _coldReads;
+    private readonly long[] _rejectedByReason = new long[RejectionReasons];
     private int _maxBodyBytes;
     private Tally _messages;
     private Tally _receipts;
@@ -29,15 +37,19 @@ public sealed class MailboxPartition
     private bool _appended;
     private int _thread;
 
-    internal MailboxPartition(MailboxIndex index, PageQueue pages) => (_index, _pages) = (index, pages);
+    internal MailboxPartition(MailboxIndex index, PageQueue pages, bool measureQueues)
+    {
+        (_index, _pages) = (index, pages);
+        if (measureQueues) _coldReads = new QueueGauge("cold_reads", pages.Limit, TimeSpan.FromMicroseconds(1), ageShift: 10);
+    }
 
     /// <summary>The highest sequence given out or recovered; at opening at least every reservation there ever was.</summary>
     public ulong Floor => Volatile.Read(ref _floor);
 
-    /// <summary>Since the log was made, for the mailboxes this partition owns.</summary>
+    /// <summary>Since the log was made, for the mailboxes this partition owns. Any thread: each value whole, the set not one instant.</summary>
     public Ledger Ledger => new(_messages.Column, _receipts.Column);
 
-    /// <summary>Native memory of the index.</summary>
+    /// <summary>Native memory of the index. Any thread.</summary>
     public long IndexBytes => _index.MemoryBytes;
 
     /// <summary>
@@ -106,6 +118,12 @@ public sealed class MailboxPartition
         var count = _index.Collect(
             mailbox, afterSequence, _watermark.Through, Math.Min(maxBytes, page.Capacity), page.Capacity, page.EntriesUpTo(maxEntries));
         page.Ask(mailbox, token, count);
+        if (_coldReads is not null)
+        {
+            page.AskedAtUs = (long)_reserved.ClockMicroseconds;
+            _coldReads.Enter(page.AskedAtUs);
+        }
+
         _pages.Submit(page);
         return true;
     }
@@ -114,8 +132,33 @@ public sealed class MailboxPartition
     public bool TryTakePage(out MailboxPage page)
     {
         CheckThread();
-        return _pages.TryTake(out page);
+        if (!_pages.TryTake(out page)) return false;
+        _coldReads?.Leave(page.AskedAtUs);
+        return true;
     }
+
+    /// <summary>
+    /// Adds the readings of <c>cold_reads</c> (pages asked for and not yet taken) and <c>mailbox_backlog</c> (entries pending, by when their
+    /// sequence was given out); nothing without <see cref="MailboxLogOptions.MeasureQueues"/>. Ages are by the wall clock, as sequences are:
+    /// they are wrong for as long as that is. Any thread.
+    /// </summary>
+    public void ReadQueues(ICollection<QueueCounts> into)
+    {
+        ArgumentNullException.ThrowIfNull(into);
+        if (_coldReads is null || _index.Backlog is not { } backlog) return;
+        var nowUs = (long)_reserved.ClockMicroseconds;
+        into.Add(_coldReads.Read(nowUs));
+        into.Add(backlog.ReadQueue(nowUs));
+    }
+
+    /// <summary>What is pending by running totals, all 0 without <see cref="MailboxLogOptions.MeasureQueues"/>. Any thread.</summary>
+    public PendingBacklog ReadBacklog() => _index.Backlog?.Read() ?? default;
+
+    /// <summary>
+    /// Messages that devices rejected since the log was made, by the device's reason: 0 to <see cref="RejectionReasons"/> - 2, and all others
+    /// together in the last. They add up to the ledger's column. Any thread.
+    /// </summary>
+    public long MessagesRejected(int reason) => Volatile.Read(ref _rejectedByReason[reason]);
 
     /// <summary>By walking the whole index: for checks, not for every turn.</summary>
     public PendingCount CountPending()
@@ -147,7 +190,7 @@ public sealed class MailboxPartition
 
     internal void RecoverAck(ulong mailbox, ulong sequence) => Acknowledge(mailbox, sequence);
 
-    internal void RecoverRemoval(ulong mailbox, ulong sequence, RemoveReason reason) => Take(mailbox, sequence, reason);
+    internal void RecoverRemoval(ulong mailbox, ulong sequence, RemoveReason reason, ushort code) => Take(mailbox, sequence, reason, code);
 
     private void Apply(in MailboxRecord record, long address, int bytes)
     {
@@ -161,7 +204,7 @@ public sealed class MailboxPartition
                 Acknowledge(record.Mailbox, record.Sequence);
                 break;
             case RecordType.Remove:
-                Take(record.Mailbox, record.Sequence, (RemoveReason)record.Kind);
+                Take(record.Mailbox, record.Sequence, (RemoveReason)record.Kind, record.Reason);
                 break;
         }
     }
@@ -173,11 +216,14 @@ public sealed class MailboxPartition
         _receipts.Delivered += removed.Receipts;
     }
 
-    private void Take(ulong mailbox, ulong sequence, RemoveReason reason)
+    private void Take(ulong mailbox, ulong sequence, RemoveReason reason, ushort code)
     {
         var removed = _index.Remove(mailbox, sequence);
         Column(isReceipt: false).Remove(reason, removed.Messages);
         Column(isReceipt: true).Remove(reason, removed.Receipts);
+        if (reason != RemoveReason.Rejected) return;
+        ref var rejected = ref _rejectedByReason[Math.Min((int)code, RejectionReasons - 1)];
+        Volatile.Write(ref rejected, rejected + removed.Messages);
     }
 
     private ref Tally Column(bool isReceipt) => ref isReceipt ? ref _receipts : ref _messages;
@@ -259,7 +305,8 @@ public sealed class MailboxPartition
         private long _discarded;
         private long _lost;
 
-        public readonly LedgerColumn Column => new(Accepted, Delivered, _rejected, _expired, _discarded, _lost);
+        public readonly LedgerColumn Column => new(
+            Volatile.Read(in Accepted), Volatile.Read(in Delivered), Volatile.Read(in _rejected), Volatile.Read(in _expired), Volatile.Read(in _discarded), Volatile.Read(in _lost));
 
         public void Remove(RemoveReason reason, long entries)
         {

@@ -1,3 +1,5 @@
+using Gateway.Messaging.Queues;
+
 namespace Gateway.Messaging;
 
 /// <summary>What is to happen when a record becomes durable.</summary>
@@ -36,6 +38,8 @@ internal struct PendingCommit
     /// <summary>Where the body lies in the hot ring, and its length; -1 when it is not there.</summary>
     public int HotOffset;
     public int BodyBytes;
+    /// <summary>When it came into the queue, by the home's clock.</summary>
+    public long AddedAtMs;
 }
 
 /// <summary>
@@ -47,14 +51,16 @@ internal sealed class CommitQueue
 {
     private readonly int _maxCount;
     private readonly byte[] _hot;
+    private readonly QueueGauge? _gauge;
     private PendingCommit[] _ring = new PendingCommit[256];
     private int _head;
     private long _hotHead;
     private long _hotTail;
 
-    public CommitQueue(int maxCount, int hotBytes)
+    public CommitQueue(int maxCount, int hotBytes, QueueGauge? gauge)
     {
         _maxCount = maxCount;
+        _gauge = gauge;
         _hot = new byte[(int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)hotBytes)];
     }
 
@@ -77,12 +83,14 @@ internal sealed class CommitQueue
     }
 
     /// <summary>Adds a commit to wait for. With <paramref name="keepHot"/> its body is kept if the ring has room.</summary>
-    public void Enqueue(in PendingCommit pending, ReadOnlySpan<byte> body, bool keepHot)
+    public void Enqueue(in PendingCommit pending, ReadOnlySpan<byte> body, bool keepHot, long nowMs)
     {
         if (Count == _ring.Length) Grow();
         ref var slot = ref _ring[(_head + Count) & (_ring.Length - 1)];
         slot = pending;
         slot.BodyBytes = body.Length;
+        slot.AddedAtMs = nowMs;
+        _gauge?.Enter(nowMs);
         slot.HotOffset = keepHot ? Keep(body) : -1;
         Count++;
     }
@@ -105,10 +113,12 @@ internal sealed class CommitQueue
     public void Dequeue()
     {
         ref var oldest = ref _ring[_head];
+        _gauge?.Leave(oldest.AddedAtMs);
         // Bodies leave in the order they came; the gap that a wrap left in front of one goes with it.
         if (oldest.HotOffset >= 0) _hotHead += Distance(oldest.HotOffset, _hotHead) + oldest.BodyBytes;
         _head = (_head + 1) & (_ring.Length - 1);
-        if (--Count == 0) _hotHead = _hotTail;
+        // An empty ring begins anew at its start: memory that it never filled is never touched.
+        if (--Count == 0) _hotHead = _hotTail = 0;
     }
 
     private int Keep(ReadOnlySpan<byte> body)

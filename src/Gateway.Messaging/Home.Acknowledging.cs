@@ -13,6 +13,9 @@ public sealed partial class Home
     /// <summary>How far one receipt looks for more numbers of its sender among those of others.</summary>
     private const int ReceiptLookAhead = 4 * Wire.MaxReceiptNumbers;
 
+    /// <summary>A receipt remembers since when it is owed in units of 16 ms, which 32 bits hold for two years.</summary>
+    private const int OwedSinceShift = 4;
+
     private readonly Slab<OwedReceipt> _owed;
 
     /// <summary>Sessions with acknowledgements to work off this turn; each is in it once (<see cref="SessionFlags.AckListed"/>).</summary>
@@ -74,7 +77,7 @@ public sealed partial class Home
             if (!AskForReceipt(index, ref s, owed, entry.Sender, ReceiptKind.Rejected, frame.Reason, body))
             {
                 RemoveNewestOwed(ref s, owed);
-                _owed.Return(owed);
+                ReturnOwed(owed);
                 _waitingForCredit[HomeOf(entry.Sender)].Enqueue(new SessionRef(index, s.Epoch));
                 return false;
             }
@@ -102,7 +105,7 @@ public sealed partial class Home
 
     private void WorkOffAcknowledgements(uint index)
     {
-        ref var s = ref _sessions[index];
+        ref var s = ref _sessions.Open(index);
         s.Clear(SessionFlags.AckListed);
         var asked = AskForReceipts(index, ref s, out var withoutCredit);
         var removed = RemoveSettled(ref s);
@@ -160,7 +163,7 @@ public sealed partial class Home
                 if (!AskForReceipt(index, ref s, owed, first.Sender, ReceiptKind.Delivered, 0, body[..length]))
                 {
                     RemoveNewestOwed(ref s, owed);
-                    _owed.Return(owed);
+                    ReturnOwed(owed);
                     withoutCredit = HomeOf(first.Sender);
                     return false;
                 }
@@ -232,7 +235,7 @@ public sealed partial class Home
     {
         ref var receipt = ref _owed[owed];
         receipt.Done = true;
-        ListForAcknowledging(receipt.Session, ref _sessions[receipt.Session]);
+        ListForAcknowledging(receipt.Session, ref _sessions.Open(receipt.Session));
     }
 
     /// <summary>Appends the removal of everything whose receipt is durable, from the front. False: the log has no room for it now.</summary>
@@ -264,7 +267,7 @@ public sealed partial class Home
                     s.Clear(SessionFlags.OwesRejection);
                 }
 
-                _owed.Return(index);
+                ReturnOwed(index);
             }
             while (record.Type == LogRecordType.AckUpTo && s.OwedHead != 0 && _owed[s.OwedHead] is { Done: true, IsRejection: false });
         }
@@ -283,11 +286,19 @@ public sealed partial class Home
     {
         var owed = _owed.Rent();
         if (owed == 0) return 0;
-        _owed[owed] = new OwedReceipt { UpTo = upTo, Session = index };
+        _owed[owed] = new OwedReceipt { UpTo = upTo, Session = index, Since = (uint)(_nowMs >> OwedSinceShift) };
+        _owedGauge?.Enter(_nowMs & -1L << OwedSinceShift);
         if (s.OwedHead == 0) s.OwedHead = owed;
         else _owed[s.OwedTail].Next = owed;
         s.OwedTail = owed;
         return owed;
+    }
+
+    private void ReturnOwed(uint owed)
+    {
+        var now = _nowMs >> OwedSinceShift;
+        _owedGauge?.Leave(now - ((uint)now - _owed[owed].Since) << OwedSinceShift);
+        _owed.Return(owed);
     }
 
     private bool OweNothing(uint index, ref Session s, ulong upTo)

@@ -31,8 +31,8 @@ public sealed partial class Home
     /// <summary>The application timeout of a connection: delivers again what was left unacknowledged for too long.</summary>
     public void OnTimer(ulong connection, uint session)
     {
-        ref var s = ref _sessions[session];
-        if (s.Connection != connection) return;
+        ref var s = ref _sessions.OfConnection(session, connection);
+        if (SessionTable.IsNone(ref s)) return;
         s.Clear(SessionFlags.TimerSet);
         if (s.DeliveredHead == 0) return;
 
@@ -59,7 +59,7 @@ public sealed partial class Home
             return;
         }
 
-        ref var s = ref _sessions[index];
+        ref var s = ref _sessions.Open(index);
         if (!s.IsOnline)
         {
             if (s.Connection == 0) RaiseOffline(ref s); // else not welcomed yet: its first read will find it
@@ -132,8 +132,8 @@ public sealed partial class Home
         for (var n = _waitingForPage.Count; n > 0; n--)
         {
             var reference = _waitingForPage.Dequeue();
-            ref var s = ref _sessions[reference.Index];
-            if (s.Epoch != reference.Epoch) continue;
+            ref var s = ref _sessions.OfEpoch(reference.Index, reference.Epoch);
+            if (SessionTable.IsNone(ref s)) continue;
             s.Clear(SessionFlags.ReadQueued);
             Pump(reference.Index, ref s);
             if (s.Has(SessionFlags.ReadQueued)) return; // still none; the others need not ask
@@ -143,8 +143,8 @@ public sealed partial class Home
     private void OnPage(ILogPage page)
     {
         var index = (uint)page.Token;
-        ref var s = ref _sessions[index];
-        if (s.Epoch != (uint)(page.Token >> 32) || (s.Connection == 0 && !s.Has(SessionFlags.Finishing))) return; // rule 6: read for a session that is no more
+        ref var s = ref _sessions.OfEpoch(index, (uint)(page.Token >> 32));
+        if (SessionTable.IsNone(ref s) || (s.Connection == 0 && !s.Has(SessionFlags.Finishing))) return; // rule 6: read for a session that is no more
 
         s.Clear(SessionFlags.Reading);
         var committedMeanwhile = s.Has(SessionFlags.CommittedWhileReading);
@@ -219,8 +219,8 @@ public sealed partial class Home
         for (var n = _stopped.Count; n > 0; n--)
         {
             var reference = _stopped.Dequeue();
-            ref var s = ref _sessions[reference.Index];
-            if (s.Epoch != reference.Epoch) continue;
+            ref var s = ref _sessions.OfEpoch(reference.Index, reference.Epoch);
+            if (SessionTable.IsNone(ref s)) continue;
             if (IsStoppedBesidesCredit(in s))
             {
                 _stillStopped.Enqueue(reference);

@@ -24,7 +24,7 @@ public sealed partial class Home
     {
         _callBacks.Enqueue(callBack);
         var pending = new PendingCommit { Position = _lastPosition, Action = CommitAction.CallBack };
-        _commits.Enqueue(in pending, default, keepHot: false);
+        _commits.Enqueue(in pending, default, keepHot: false, _nowMs);
     }
 
     /// <summary>Makes a device's key epoch durable, then calls back. False: the log has no room now.</summary>
@@ -128,7 +128,7 @@ public sealed partial class Home
 
     private ulong PreviousOf(ulong mailbox, uint recipient)
     {
-        var last = recipient != 0 ? _sessions[recipient].LastAppended : 0;
+        var last = recipient != 0 ? _sessions.Open(recipient).LastAppended : 0;
         return last != 0 ? last : _log.State(mailbox).Last;
     }
 
@@ -149,12 +149,12 @@ public sealed partial class Home
         var keepHot = false;
         if (recipient != 0)
         {
-            ref var s = ref _sessions[recipient];
+            ref var s = ref _sessions.Open(recipient);
             s.LastAppended = record.Sequence;
             keepHot = s.IsOnline && !s.Has(SessionFlags.Behind) && s.HasCredit(record.Body.Length);
         }
 
-        _commits.Enqueue(in pending, record.Body, keepHot);
+        _commits.Enqueue(in pending, record.Body, keepHot, _nowMs);
     }
 
     /// <summary>Rule of rules: whatever speaks of durability is said here, after the watermark has passed it.</summary>

@@ -1,3 +1,5 @@
+using Gateway.Protocol;
+
 namespace Gateway.Messaging;
 
 /// <summary>
@@ -11,6 +13,9 @@ public sealed class HomeCounters
     public long Accepted;
     public long RefusedTemporary;
     public long RefusedFinal;
+
+    /// <summary>All refusals by reason: the temporary ones first, then the final ones; see <see cref="RefusedFor"/>.</summary>
+    private readonly long[] _refusedFor = new long[TemporaryReasons + FinalReasons];
     public long DeliveredFromMemory;
     public long DeliveredFromLog;
     public long Redelivered;
@@ -22,4 +27,20 @@ public sealed class HomeCounters
     public long OfflineEvents;
     public long Parked;
     public long ProtocolErrors;
+
+    private const int TemporaryReasons = 16;
+    private const int FinalReasons = 16;
+
+    /// <summary>Sends refused for this reason. Any thread.</summary>
+    public long RefusedFor(RefusalReason reason) => Volatile.Read(ref _refusedFor[IndexOf(reason)]);
+
+    internal void CountRefusal(RefusalReason reason)
+    {
+        if (reason.IsFinal()) RefusedFinal++;
+        else RefusedTemporary++;
+        _refusedFor[IndexOf(reason)]++;
+    }
+
+    private static int IndexOf(RefusalReason reason) =>
+        reason.IsFinal() ? TemporaryReasons + (reason - RefusalReason.FirstFinal) : (int)reason;
 }

@@ -34,6 +34,9 @@ public sealed record HomeOptions
     /// <summary>Delivered and unacknowledged entries of all of this home's devices together.</summary>
     public int MaxDelivered { get; init; } = 4 * 1024 * 1024;
 
+    /// <summary>Keeps what <see cref="Home.ReadQueues"/> tells; off, it tells nothing and costs nothing.</summary>
+    public bool MeasureQueues { get; init; } = true;
+
     /// <summary>The hint that goes with a temporary refusal.</summary>
     public uint RetryAfterMs { get; init; } = 1_000;
 

@@ -51,6 +51,7 @@ public sealed record GatewayOptions
         LogPage = (int)values.Get(OptionTable.LogPage);
         DrainTime = values.Get(OptionTable.DrainTime);
         ReconnectSpread = values.Get(OptionTable.ReconnectSpread);
+        Metrics = values.Get(OptionTable.Metrics);
         LogFormat = values.Get(OptionTable.LogFormat);
         LogLevel = values.Get(OptionTable.Level);
     }
@@ -103,6 +104,7 @@ public sealed record GatewayOptions
     public int LogPage { get; init; }
     public TimeSpan DrainTime { get; init; }
     public TimeSpan ReconnectSpread { get; init; }
+    public bool Metrics { get; init; }
     public LogFormat LogFormat { get; init; }
 
     /// <summary>At start; an operator may change it later.</summary>

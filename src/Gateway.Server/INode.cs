@@ -1,4 +1,6 @@
+using System.Diagnostics.Metrics;
 using Gateway.Protocol;
+using Gateway.Server.Metrics;
 
 namespace Gateway.Server;
 
@@ -72,6 +74,18 @@ public interface INode : IAsyncDisposable
 
     /// <summary>A snapshot of counters that the reactors publish; cheap, never waits, each value right by itself but not all of one instant.</summary>
     NodeCounters GetCounters();
+
+    /// <summary>
+    /// Every queue of every reactor, in order of reactor, then of the parts; empty when they are not measured
+    /// (<see cref="GatewayOptions.Metrics"/>) and before the node runs. Cheap, and waits for nobody: it answers also while a reactor hangs.
+    /// </summary>
+    IReadOnlyList<QueueReading> GetQueues();
+
+    /// <summary>The longest that a reactor has gone without beginning a turn; zero while none runs. As cheap as <see cref="GetQueues"/>.</summary>
+    TimeSpan StalledFor { get; }
+
+    /// <summary>The node's instruments, for whoever exports them; empty without <see cref="GatewayOptions.Metrics"/>. From construction to dispose.</summary>
+    IReadOnlyList<Meter> Meters { get; }
 }
 
 public enum NodeState

@@ -9,6 +9,9 @@ namespace Gateway.Server;
 public sealed record NodeCounters(IReadOnlyList<ReactorCounters> Reactors, LogCounters Log, long TotalAllocatedBytes)
 {
     public static NodeCounters None { get; } = new([], default, 0);
+
+    /// <summary>What is pending, and what became of the rest.</summary>
+    public MailboxCounters Mailboxes { get; init; } = MailboxCounters.None;
 }
 
 /// <summary>One reactor's.</summary>
@@ -50,6 +53,35 @@ public readonly record struct ReactorCounters
     /// <summary>Gauge: bytes in them.</summary>
     public long BufferedBytes { get; init; }
 
+    /// <summary>Gauge: connections not read because of the buffer budget.</summary>
+    public long PausedByBudget { get; init; }
+
+    public long Logins { get; init; }
+
+    /// <summary>Sessions that a later login of the same device ended.</summary>
+    public long TakeOvers { get; init; }
+
+    /// <summary>Sessions closed for what their device sent.</summary>
+    public long ProtocolErrors { get; init; }
+
+    /// <summary>Deliver frames written from memory as the commit came.</summary>
+    public long DeliveredFromMemory { get; init; }
+
+    /// <summary>Deliver frames written from a page read back from the log.</summary>
+    public long DeliveredFromLog { get; init; }
+
+    /// <summary>Deliver frames that were repeats.</summary>
+    public long Redelivered { get; init; }
+
+    /// <summary>Typing notices and the like that were dropped: their reader was too slow, or their lane full.</summary>
+    public long EphemeralShed { get; init; }
+
+    /// <summary>Frames that had to wait unread for credit to another reactor.</summary>
+    public long Parked { get; init; }
+
+    /// <summary>Microseconds spent outside waits.</summary>
+    public long BusyMicros { get; init; }
+
     /// <summary>Turns of the loop.</summary>
     public long Turns { get; init; }
 
@@ -63,6 +95,12 @@ public readonly record struct LogCounters
     public long Commits { get; init; }
     public long BytesAppended { get; init; }
 
+    /// <summary>Written to the log's files, padding included.</summary>
+    public long BytesWritten { get; init; }
+
+    /// <summary>Calls of fdatasync on the log's files.</summary>
+    public long Syncs { get; init; }
+
     /// <summary>Total time spent in fdatasync, µs.</summary>
     public long SyncMicros { get; init; }
 
@@ -71,6 +109,18 @@ public readonly record struct LogCounters
 
     /// <summary>Gauge: bytes appended that are not yet committed.</summary>
     public long UncommittedBytes { get; init; }
+
+    /// <summary>Gauge: bytes allocated beyond the tail.</summary>
+    public long AllocatedAheadBytes { get; init; }
+
+    /// <summary>Gauge: files of the log.</summary>
+    public int Segments { get; init; }
+
+    /// <summary>The last attempt to allocate a segment found no room.</summary>
+    public bool DiskFull { get; init; }
+
+    /// <summary>Pages read back for readers that were behind.</summary>
+    public long PagesRead { get; init; }
 
     /// <summary>Gauge: entries in the index, receipts included.</summary>
     public long PendingEntries { get; init; }

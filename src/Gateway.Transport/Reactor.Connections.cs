@@ -126,13 +126,14 @@ public sealed partial class Reactor
         _meters.Accepted++;
         ref var slot = ref _table[index];
         slot.Flags = SlotFlags.InHandshake;
-        _handshakes++;
+        slot.Deadline = _nowTick + _handshakeTicks;
+        EnterHandshake(ref slot);
         slot.LastReceived = _nowTick;
         if (!MayAccept()) SuspendAccepting();
 
         _ = Syscalls.SetNoDelay(result);
         var attached = _backend.Attach(index);
-        if (_handshakeTicks != 0) ArmDeadline(ref slot, index, _handshakeTicks);
+        if (_handshakeTicks != 0) ArmTimer(ref slot, index, slot.Deadline);
         if (attached < 0) Kill(ref slot, index, CloseReason.Error, -attached);
         _handler.OnAccepted(_table.IdOf(index));
         ReceiveMore(ref slot, index);
@@ -185,12 +186,22 @@ public sealed partial class Reactor
         foreach (var listener in _listeners) _backend.CancelAccept(listener);
     }
 
+    private void EnterHandshake(ref ConnectionSlot slot)
+    {
+        _handshakes++;
+        _handshakeGauge?.Enter(HandshakeSinceMs(ref slot));
+    }
+
     private void LeaveHandshake(ref ConnectionSlot slot)
     {
         if (!slot.Has(SlotFlags.InHandshake)) return;
         slot.Flags &= ~SlotFlags.InHandshake;
         _handshakes--;
+        _handshakeGauge?.Leave(HandshakeSinceMs(ref slot));
     }
+
+    /// <summary>A handshake's slot remembers its beginning as its deadline, also where there is none.</summary>
+    private long HandshakeSinceMs(ref ConnectionSlot slot) => (long)(slot.Deadline - _handshakeTicks) * _clock.TickMs;
 
     private ref ConnectionSlot FindOpen(ConnectionId c)
     {

@@ -111,7 +111,10 @@ public sealed partial class Reactor
         {
             if (_handshakeTicks != 0 && IsDue(slot.Deadline, _nowTick))
             {
+                // Left open by its handler, it starts again, and so does its age.
+                var since = HandshakeSinceMs(ref slot);
                 slot.Deadline = _nowTick + _handshakeTicks;
+                _handshakeGauge?.Renew(since, HandshakeSinceMs(ref slot));
                 _handler.OnTimeout(id, TimeoutKind.Handshake);
             }
         }

@@ -11,7 +11,8 @@ namespace Gateway.Transport;
 
 /// <summary>
 /// One pinned thread and everything it owns: connections, buffers, timers, its end of the lanes. Every member is for that thread alone
-/// but <see cref="Wake"/>, <see cref="TryPost"/>, <see cref="Counters"/>, <see cref="Index"/> and <see cref="Options"/>.
+/// but <see cref="Wake"/>, <see cref="TryPost"/>, <see cref="Counters"/>, <see cref="ReadQueues"/>, <see cref="ClockMs"/>,
+/// <see cref="SinceTurnMs"/>, <see cref="Index"/> and <see cref="Options"/>.
 /// <para>A turn: wait; reap completions; present what was resumed; drain the lanes; expire timers; the handler's turn; flush output; bury
 /// the dead; send off what moves. Invariants: a slot is released only while burying, so a reference to a slot holds throughout a turn; the
 /// handler is never entered twice; after a turn a connection without unsent output holds no output buffer, and one without unconsumed
@@ -56,12 +57,13 @@ public sealed partial class Reactor
         _budget = new BufferBudget(group.NodeBudget, Options);
         _segments = new SegmentPool(_budget, Options.RetainedBufferBytes);
         _leases = new LeasePool(_segments, Options.RetainedLeases);
-        _outputs = new OutputTable(_segments, _leases);
         ReadClock();
+        if (Options.MeasureQueues) MakeGauges();
+        _outputs = new OutputTable(_segments, _leases, _leaseGauge);
         SetTimeouts();
         _wheel = new TimerWheel(_table, WheelBuckets, _nowTick);
         _inbox = new ReactorInbox(index, lanes, peers, Options);
-        _posts = new PostQueue(Options.PostSlots);
+        _posts = new PostQueue(Options.PostSlots, _clock);
     }
 
     /// <summary>0 to the group's reactors minus 1.</summary>
@@ -105,6 +107,7 @@ public sealed partial class Reactor
         Wait();
         Reap();
         PresentResumed();
+        if (Options.MeasureQueues) _inbox.NoteHigh();
         TakeArrivals();
         _inbox.Drain(_handler);
         RunPosts();
@@ -125,6 +128,8 @@ public sealed partial class Reactor
         _backend.Wait(timeoutMs);
         Rise();
         ReadClock();
+        _inbox.NowMs = (uint)NowMs;
+        NoteWait(timeoutMs);
     }
 
     private int TimeoutMs()
@@ -137,7 +142,7 @@ public sealed partial class Reactor
 
     private void ReadClock()
     {
-        _turnStartUs = _clock.NowUs();
+        Volatile.Write(ref _turnStartUs, _clock.NowUs());
         NowMs = _turnStartUs / 1000;
         _nowTick = _clock.TickOf(NowMs);
     }
@@ -189,7 +194,9 @@ public sealed partial class Reactor
 
     private void Account()
     {
-        var busyUs = _clock.NowUs() - _turnStartUs;
+        _turnEndUs = _clock.NowUs();
+        var busyUs = _turnEndUs - _turnStartUs;
+        LagUs = _oversleptUs + busyUs;
         _meters.Turns++;
         _meters.BusyUs += busyUs;
         if (busyUs > _meters.LongestTurnUs) _meters.LongestTurnUs = busyUs;

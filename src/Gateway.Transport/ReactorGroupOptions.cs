@@ -48,7 +48,7 @@ public sealed record ReactorGroupOptions
     /// <summary>Timers fired or looked at in a turn.</summary>
     public int TimersPerTurn { get; init; } = 4096;
 
-    /// <summary>A connection's turn buffer; larger ones are lent for larger hints.</summary>
+    /// <summary>A connection's turn buffer, once it was written to twice; larger ones are lent for larger hints.</summary>
     public int OutputBufferBytes { get; init; } = 4096;
 
     /// <summary>Connections written to before they are flushed ahead of the turn's end.</summary>
@@ -101,6 +101,9 @@ public sealed record ReactorGroupOptions
 
     /// <summary>Posted work waiting.</summary>
     public int PostSlots { get; init; } = 1024;
+
+    /// <summary>Keeps what <see cref="Reactor.ReadQueues"/> tells; off, it tells nothing and costs nothing.</summary>
+    public bool MeasureQueues { get; init; } = true;
 
     /// <summary>accept4, replaced by tests that need it to fail.</summary>
     internal Func<int, int> Accept { get; init; } = Linux.Syscalls.Accept;

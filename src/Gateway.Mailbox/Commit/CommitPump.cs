@@ -82,6 +82,7 @@ internal sealed class CommitPump
         var reserve = ReservationDue(out var reserveThrough);
         var mark = work || reserve || IdleMarkDue();
         if (!mark) return false;
+        var taken = _time.GetTimestamp();
 
         if (_parts.Admission.HasRoomForOwn(_log.TailAddress))
         {
@@ -107,7 +108,7 @@ internal sealed class CommitPump
             _reserved.Raise(reserveThrough);
         }
 
-        Publish(committed);
+        Publish(committed, taken);
         _lastBatchUnmarked = work;
         _idleSince = _time.GetTimestamp();
         return true;
@@ -135,13 +136,14 @@ internal sealed class CommitPump
         _synced = flushed;
     }
 
-    private void Publish(long before)
+    private void Publish(long before, long taken)
     {
         var through = _log.FlushedUntilAddress;
         if (_parts.Segments.SegmentOf(before) != _parts.Segments.SegmentOf(through)) WriteSuperblock(clean: false);
         if (!_watermark.TryRaise(through)) return;
         Volatile.Write(ref _commits, _commits + 1);
         if (_parts.Admission.NeedsSegment(_log.TailAddress)) _parts.Keeper.Set();
+        _parts.Options.OnCommitTimed?.Invoke(_time.GetElapsedTime(taken));
         _parts.Options.OnCommitted?.Invoke();
     }
 

@@ -143,6 +143,8 @@ internal static class RecordLayout
 
     public static RecordType TypeOf(ReadOnlySpan<byte> record) => (RecordType)record[TypeOffset];
     public static ulong U64(ReadOnlySpan<byte> record, int offset) => BinaryPrimitives.ReadUInt64LittleEndian(record[offset..]);
+    public static ushort U16(ReadOnlySpan<byte> record, int offset) => BinaryPrimitives.ReadUInt16LittleEndian(record[offset..]);
+
     public static uint U32(ReadOnlySpan<byte> record, int offset) => BinaryPrimitives.ReadUInt32LittleEndian(record[offset..]);
 
     /// <summary>Decodes a MESSAGE or RECEIPT whose checksum holds.</summary>

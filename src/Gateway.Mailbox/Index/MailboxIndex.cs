@@ -25,6 +25,9 @@ internal sealed unsafe class MailboxIndex(ulong seed, int segmentBits) : IDispos
     private readonly ChunkSlab _chunks = new();
     private long[] _liveBytes = new long[16];
 
+    /// <summary>Running totals for whoever watches; null when nobody does. Set before the first entry.</summary>
+    public Backlog? Backlog { get; init; }
+
     public long Mailboxes => _slots.Count;
 
     /// <summary>Memory held for slots and chunks, in use or not.</summary>
@@ -41,12 +44,14 @@ internal sealed unsafe class MailboxIndex(ulong seed, int segmentBits) : IDispos
             slot = _slots.Add(mailbox);
             // SAFETY: slot pointers hold until the table changes; the table does not change below, here and in the methods that follow.
             slot->SetSingle(entry);
+            Backlog?.Resize(0, 1);
         }
         else
         {
             var last = Last(slot);
             if (entry.Sequence <= last.Sequence) return Contains(slot, entry.Sequence) ? AddResult.Duplicate : AddResult.OutOfOrder;
             Append(slot, entry);
+            Backlog?.Resize(slot->Entries - 1, slot->Entries);
         }
 
         CountLive(entry, 1);
@@ -64,6 +69,7 @@ internal sealed unsafe class MailboxIndex(ulong seed, int segmentBits) : IDispos
             if (single.Sequence > sequence) return default;
             CountLive(single, -1);
             _slots.Remove(mailbox);
+            Backlog?.Resize(1, 0);
             return Removed(single);
         }
 
@@ -105,6 +111,7 @@ internal sealed unsafe class MailboxIndex(ulong seed, int segmentBits) : IDispos
             if (single.Sequence != sequence) return default;
             CountLive(single, -1);
             _slots.Remove(mailbox);
+            Backlog?.Resize(1, 0);
             return Removed(single);
         }
 
@@ -306,6 +313,7 @@ internal sealed unsafe class MailboxIndex(ulong seed, int segmentBits) : IDispos
     /// <summary>After a removal: frees, goes back inline, or repacks a chain that has become mostly air.</summary>
     private void Settle(ulong mailbox, MailboxSlot* slot, uint first, uint last, long entries, long bytes)
     {
+        Backlog?.Resize(slot->Entries, entries);
         if (entries == 0)
         {
             _slots.Remove(mailbox);
@@ -392,5 +400,7 @@ internal sealed unsafe class MailboxIndex(ulong seed, int segmentBits) : IDispos
         var segment = entry.Address >> segmentBits;
         if (segment >= _liveBytes.Length) Array.Resize(ref _liveBytes, (int)Math.Max(segment + 1, _liveBytes.Length * 2L));
         _liveBytes[segment] += sign * entry.Bytes;
+        if (sign > 0) Backlog?.Enter(entry);
+        else Backlog?.Leave(entry);
     }
 }

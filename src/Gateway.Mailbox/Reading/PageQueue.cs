@@ -21,6 +21,8 @@ internal sealed class PageQueue
         (_free, _pages) = (new Stack<MailboxPage>(limit), new List<MailboxPage>(limit));
     }
 
+    public int Limit => _limit;
+
     public void BindReader(Commit.WakeSignal reader) => _reader = reader;
 
     /// <summary>Owner: a page nobody uses, made on first need; null when all are out.</summary>

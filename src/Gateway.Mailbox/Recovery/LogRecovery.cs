@@ -95,7 +95,9 @@ internal sealed class LogRecovery : IRecordSink
                 Require(record, RecordLayout.RemovalBytes, address, type);
                 var reason = (RemoveReason)record[RecordLayout.RemovalKindOffset];
                 if (reason is < RemoveReason.Rejected or > RemoveReason.Lost) throw Malformed(address, type);
-                Owner(record).RecoverRemoval(RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.U64(record, RecordLayout.SequenceOffset), reason);
+                Owner(record).RecoverRemoval(
+                    RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.U64(record, RecordLayout.SequenceOffset), reason,
+                    RecordLayout.U16(record, RecordLayout.ReasonOffset));
                 break;
             case RecordType.Window:
                 Require(record, RecordLayout.WindowBytes, address, type);

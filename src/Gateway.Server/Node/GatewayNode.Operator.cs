@@ -69,49 +69,6 @@ internal sealed partial class GatewayNode
         }
     }
 
-    public NodeCounters GetCounters()
-    {
-        if (!_running || _mailboxLog is null) return NodeCounters.None;
-        var log = _mailboxLog.Counters;
-        return new NodeCounters(
-            [.. _hosts.Select(CountersOf)],
-            new LogCounters
-            {
-                Commits = log.Commits,
-                BytesAppended = log.CommittedBytes + log.UncommittedBytes,
-                SyncMicros = log.SyncMicroseconds,
-                LogBytes = log.LogBytes,
-                UncommittedBytes = log.UncommittedBytes,
-            },
-            GC.GetTotalAllocatedBytes());
-    }
-
-    private static ReactorCounters CountersOf(ReactorHost host)
-    {
-        var transport = host.Reactor.Counters;
-        var home = host.Home.Counters;
-        return new ReactorCounters
-        {
-            Index = host.Reactor.Index,
-            Connections = transport.SlotsInUse,
-            Sessions = host.Home.Online,
-            ConnectionsAccepted = transport.Accepted,
-            ConnectionsClosed = transport.Closed,
-            AuthenticationsFailed = host.AuthenticationsFailed,
-            MessagesIn = home.SendsReceived,
-            MessagesAccepted = home.Accepted,
-            MessagesRefused = home.RefusedTemporary + home.RefusedFinal,
-            MessagesOut = home.DeliveredFromMemory + home.DeliveredFromLog,
-            MessagesAcknowledged = home.Acknowledged,
-            BytesIn = transport.ReceivedBytes,
-            BytesOut = transport.SentBytes,
-            LeasesInUse = transport.LeasesOut,
-            BufferedBytes = transport.BufferedBytes,
-            Turns = transport.Turns,
-            AllocatedBytes = transport.AllocatedBytes,
-        };
-    }
-
     private ConnectionStatus StatusOf(ReactorHost host, SessionStatus s) => new(
         s.Device,
         host.Reactor.RemoteEndPoint(ConnectionId.Unpack(s.Connection))?.ToString() ?? "unknown",

@@ -4,6 +4,8 @@ using System.Security.Cryptography;
 using Gateway.Mailbox;
 using Gateway.Messaging;
 using Gateway.Protocol;
+using Gateway.Server.Hosting;
+using Gateway.Server.Metrics;
 using Gateway.Transport;
 using Microsoft.Extensions.Logging;
 
@@ -23,6 +25,7 @@ internal sealed partial class GatewayNode : INode
     private readonly TaskCompletionSource<Exception> _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SemaphoreSlim _revoking = new(1);
     private readonly Lock _drainGate = new();
+    private readonly NodeMeters? _meters;
     private ReactorHost[] _hosts = [];
     private PartitionLog[] _partitions = [];
     private MailboxLog? _mailboxLog;
@@ -38,6 +41,7 @@ internal sealed partial class GatewayNode : INode
         _time = time;
         _log = logs.CreateLogger("gateway.node");
         _epochs = new KeyEpochs(keys);
+        if (options.Metrics) _meters = new NodeMeters(this, options, NodeHost.Version, time);
     }
 
     /// <summary>A structure larger than a word, published whole.</summary>
@@ -69,7 +73,7 @@ internal sealed partial class GatewayNode : INode
             var home = new Home(i, homes, HomeOptions(), _partitions[i], connections[i], connections[i], events);
             // Any reactor may see every handshake of the node for an instant: the kernel spreads them as it likes.
             var doorman = new Doorman(connections[i], _epochs, RandomNumberGenerator.Fill, _options.MaxHandshakes);
-            _hosts[i] = new ReactorHost(homes, _options, connections[i], doorman, home, _epochs, _time);
+            _hosts[i] = new ReactorHost(homes, _options, connections[i], doorman, home, _epochs, _time, _meters?.LoopLagOf(i));
         }
 
         OpenLog();
@@ -118,6 +122,7 @@ internal sealed partial class GatewayNode : INode
         MaxUnsentBytes = Math.Min(64 * 1024, _options.MaxUnsent),
         IdleTimeoutMs = (uint)_options.IdleTimeout.TotalMilliseconds,
         DefaultExpirySeconds = (uint)_options.DefaultExpiry.TotalSeconds,
+        MeasureQueues = _options.Metrics,
     };
 
     private MailboxLogOptions LogOptions() => new()
@@ -132,6 +137,8 @@ internal sealed partial class GatewayNode : INode
         MemoryBytes = _options.LogMemory,
         SegmentBytes = _options.SegmentSize,
         CommitStallLimit = _options.CommitProgressTimeout,
+        MeasureQueues = _options.Metrics,
+        OnCommitTimed = _meters is null ? null : _meters.RecordCommit,
         OnCommitted = OnCommitted,
         OnFailed = Fail,
         OnPageReady = partition => _hosts[partition].Reactor.Wake(),
@@ -153,6 +160,7 @@ internal sealed partial class GatewayNode : INode
         NodeSoftBufferBytes = _options.BufferSoft,
         NodeHardBufferBytes = _options.BufferHard,
         ReplySlotBytes = HomeMessage.MaxReplyBytes,
+        MeasureQueues = _options.Metrics,
     };
 
     /// <summary>On the commit thread: the watermark rose.</summary>
@@ -209,7 +217,9 @@ internal sealed partial class GatewayNode : INode
 
     public async ValueTask DisposeAsync()
     {
-        _running = false;
+        // Whoever reads figures at this moment finishes first: they are read from memory that goes away.
+        lock (_readingGate) _running = false;
+        _meters?.Dispose();
         await Task.Run(() =>
         {
             // The log's threads wake reactors until the end: it goes between the stop of the group and the release of its descriptors.

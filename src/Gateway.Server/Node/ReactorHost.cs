@@ -1,6 +1,7 @@
 using System.Buffers;
 using Gateway.Messaging;
 using Gateway.Protocol;
+using Gateway.Server.Metrics;
 using Gateway.Transport;
 
 namespace Gateway.Server.Node;
@@ -22,10 +23,12 @@ internal sealed class ReactorHost : IReactorHandler
     private readonly Doorman _doorman;
     private readonly byte[] _scratch;
     private readonly byte[] _login = new byte[Login.SizeBytes];
+    private readonly LoopLag? _lag;
     private volatile bool _awaitsCommit;
     private bool _draining;
 
-    public ReactorHost(int homes, GatewayOptions options, ReactorConnections connections, Doorman doorman, Home home, IDeviceKeys keys, TimeProvider time)
+    public ReactorHost(
+        int homes, GatewayOptions options, ReactorConnections connections, Doorman doorman, Home home, IDeviceKeys keys, TimeProvider time, LoopLag? lag)
     {
         _homes = homes;
         _maxBodyBytes = options.MaxBody;
@@ -34,6 +37,7 @@ internal sealed class ReactorHost : IReactorHandler
         Home = home;
         _keys = keys;
         _time = time;
+        _lag = lag;
         _scratch = new byte[Wire.MaxPayloadBytes(_maxBodyBytes)];
     }
 
@@ -172,6 +176,7 @@ internal sealed class ReactorHost : IReactorHandler
 
     public void OnTurn(long nowMs)
     {
+        _lag?.Record(Reactor.LagUs);
         Home.SetTime(nowMs, (ulong)(_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10);
         // Raised before the turn's batch is submitted: the commit may be over before this method is, and must find somebody to wake.
         _awaitsCommit = true;

@@ -1,3 +1,5 @@
+using System.Globalization;
+using Gateway.Server.Metrics;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -7,14 +9,31 @@ namespace Gateway.Server.Operator;
 /// <summary>What anybody who reaches the operator's port may ask: is it alive, does it take connections, how is it. No device is named.</summary>
 internal sealed class HealthEndpoints(INode node, GatewayOptions options, string version, TimeProvider time)
 {
+    /// <summary>A reactor begins a turn at least every 50 ms; one that has not for this long never will.</summary>
+    internal static readonly TimeSpan DeadlockAfter = TimeSpan.FromSeconds(30);
+
+    /// <summary>A queue this full is told among the reasons.</summary>
+    private const double NearlyFull = 0.9;
+
     private readonly long _startedAt = time.GetTimestamp();
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        // An answer at all is the proof: the thread pool and the web server run. What the node lacks shows in /readyz.
-        routes.MapGet("/livez", () => Results.Text("alive\n"));
+        routes.MapGet("/livez", Live);
         routes.MapGet("/readyz", Ready);
         routes.MapGet("/status", Status);
+    }
+
+    /// <summary>
+    /// Fails when a restart is the only way on, and for nothing else: a load balancer reads /readyz, a person /status. That there is an answer shows
+    /// that the thread pool and the web server run; a log that makes no progress stops the node by itself.
+    /// </summary>
+    private IResult Live()
+    {
+        var stalled = node.StalledFor;
+        return stalled < DeadlockAfter
+            ? Results.Text("alive\n")
+            : Results.Problem(statusCode: StatusCodes.Status503ServiceUnavailable, title: "Deadlocked", detail: Stalled(stalled));
     }
 
     private IResult Ready()
@@ -29,9 +48,29 @@ internal sealed class HealthEndpoints(INode node, GatewayOptions options, string
     {
         var readiness = node.Readiness;
         var counters = node.GetCounters();
+        var queues = node.GetQueues();
         return new StatusBody(
-            readiness.State, readiness.State == NodeState.Ready, readiness.Reason.Length == 0 ? [] : [readiness.Reason], version,
+            readiness.State, readiness.State == NodeState.Ready, [.. Reasons(readiness, counters, queues)], version,
             Math.Round(time.GetElapsedTime(_startedAt).TotalSeconds, 3), node.EndpointLines, DurabilityBody.Of(options.Durability),
-            StatusTotals.Of(counters.Reactors), counters.Log);
+            StatusTotals.Of(counters), counters.Log, [.. queues.Select(QueueBody.Of)]);
     }
+
+    /// <summary>All that is not as it should be, the worst first.</summary>
+    private IEnumerable<string> Reasons(NodeReadiness readiness, NodeCounters counters, IReadOnlyList<QueueReading> queues)
+    {
+        if (readiness.Reason.Length > 0) yield return readiness.Reason;
+        var stalled = node.StalledFor;
+        if (stalled >= DeadlockAfter) yield return Stalled(stalled);
+        if (counters.Log.DiskFull) yield return "the disk has no room for another segment of the log: messages are refused until it has";
+        var unread = counters.Reactors.Sum(r => r.PausedByBudget);
+        if (unread > 0) yield return string.Create(CultureInfo.InvariantCulture, $"{unread} connections are not read because buffers are over their budget");
+        foreach (var q in queues)
+        {
+            if (q.Capacity > 0 && q.Depth >= q.Capacity * NearlyFull)
+                yield return string.Create(CultureInfo.InvariantCulture, $"queue {q.Name} of reactor {q.Reactor} holds {q.Depth} of {q.Capacity}, the oldest for {q.OldestAge.TotalSeconds:F1} s");
+        }
+    }
+
+    private static string Stalled(TimeSpan stalled) =>
+        string.Create(CultureInfo.InvariantCulture, $"a reactor has not begun a turn for {stalled.TotalSeconds:F0} s");
 }

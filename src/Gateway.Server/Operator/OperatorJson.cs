@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Gateway.Protocol;
+using Gateway.Server.Metrics;
 
 namespace Gateway.Server.Operator;
 
@@ -57,15 +58,26 @@ internal sealed record DurabilityBody(Durability Mode, string Meaning)
 /// <summary>GET /status: open to anybody who reaches the port, so it names no device.</summary>
 internal sealed record StatusBody(
     NodeState State, bool Ready, IReadOnlyList<string> Reasons, string Version, double UptimeSeconds, IReadOnlyList<string> Endpoints,
-    DurabilityBody Durability, StatusTotals Totals, LogCounters Log);
+    DurabilityBody Durability, StatusTotals Totals, LogCounters Log, IReadOnlyList<QueueBody> Queues);
+
+/// <summary>A queue in /status; its oldest age in seconds.</summary>
+internal sealed record QueueBody(
+    string Name, int Reactor, long Depth, long Capacity, long HighMark, long In, long Out, double OldestAgeSeconds)
+{
+    public static QueueBody Of(QueueReading q) =>
+        new(q.Name, q.Reactor, q.Depth, q.Capacity, q.HighMark, q.In, q.Out, Math.Round(q.OldestAge.TotalSeconds, 3));
+}
 
 /// <summary>Over all reactors.</summary>
 internal sealed record StatusTotals(
     int Reactors, long Connections, long Sessions, long MessagesIn, long MessagesAccepted, long MessagesRefused, long MessagesOut,
-    long MessagesAcknowledged, long BufferedBytes)
+    long MessagesAcknowledged, long BufferedBytes, long PendingMessages, long PendingBytes)
 {
-    public static StatusTotals Of(IReadOnlyList<ReactorCounters> reactors) => new(
+    public static StatusTotals Of(NodeCounters counters) => Of(counters.Reactors, counters.Mailboxes);
+
+    private static StatusTotals Of(IReadOnlyList<ReactorCounters> reactors, MailboxCounters mailboxes) => new(
         reactors.Count, reactors.Sum(r => r.Connections), reactors.Sum(r => r.Sessions), reactors.Sum(r => r.MessagesIn),
         reactors.Sum(r => r.MessagesAccepted), reactors.Sum(r => r.MessagesRefused), reactors.Sum(r => r.MessagesOut),
-        reactors.Sum(r => r.MessagesAcknowledged), reactors.Sum(r => r.BufferedBytes));
+        reactors.Sum(r => r.MessagesAcknowledged), reactors.Sum(r => r.BufferedBytes),
+        mailboxes.Messages.Pending, mailboxes.PendingBytes);
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Gateway.Server.Hosting;
+using Gateway.Server.Metrics;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -22,10 +23,12 @@ internal sealed class OperatorServer : IAsyncDisposable
     private const int MaxConnections = 256;
 
     private readonly WebApplication _application;
+    private readonly IReadOnlyList<IDisposable> _owned;
 
-    private OperatorServer(WebApplication application, IPEndPoint endpoint)
+    private OperatorServer(WebApplication application, IReadOnlyList<IDisposable> owned, IPEndPoint endpoint)
     {
         _application = application;
+        _owned = owned;
         Endpoint = endpoint;
     }
 
@@ -60,6 +63,8 @@ internal sealed class OperatorServer : IAsyncDisposable
         var authorization = new OperatorAuthorization(keys);
         application.Use(next => context => authorization.InvokeAsync(context, next));
         application.UseRouting();
+        List<IDisposable> owned = [];
+        new MetricsEndpoint(options.Metrics ? Exposition(node, owned) : null).Map(application);
         new HealthEndpoints(node, options, version, time).Map(application);
         new OperatorEndpoints(node, keys, level, logs.CreateLogger<OperatorEndpoints>()).Map(application);
 
@@ -70,11 +75,12 @@ internal sealed class OperatorServer : IAsyncDisposable
         catch (Exception e) when (e is IOException or SocketException)
         {
             await application.DisposeAsync();
+            owned.ForEach(o => o.Dispose());
             throw new NodeStartException($"operator-listen: {options.OperatorListen} cannot be bound: {(e.InnerException ?? e).Message}", e);
         }
 
         var bound = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
-        return new OperatorServer(application, new IPEndPoint(options.OperatorListen.Address, new Uri(bound).Port));
+        return new OperatorServer(application, owned, new IPEndPoint(options.OperatorListen.Address, new Uri(bound).Port));
     }
 
     public async ValueTask DisposeAsync()
@@ -91,6 +97,16 @@ internal sealed class OperatorServer : IAsyncDisposable
         }
 
         await _application.DisposeAsync();
+        foreach (var owned in _owned) owned.Dispose();
+    }
+
+    /// <summary>The one line to change for another exporter of the same meters.</summary>
+    private static MeterExposition Exposition(INode node, List<IDisposable> owned)
+    {
+        var process = new ProcessMeters();
+        var exposition = new MeterExposition([.. node.Meters, .. process.All]);
+        owned.AddRange([exposition, process]);
+        return exposition;
     }
 
     private static int StatusOf(Exception exception) => exception switch

@@ -87,6 +87,9 @@ public static class OptionTable
     public static readonly Option<TimeSpan> ReconnectSpread = OptionKinds.Duration(
         "reconnect-spread", "30s", "0ms", "1h", "over which go-away spreads the reconnects");
 
+    public static readonly Option<bool> Metrics = OptionKinds.Switch(
+        "metrics", "on", "queues and instruments are measured and shown under /metrics; off, they cost nothing");
+
     public static readonly Option<LogFormat> LogFormat = OptionKinds.Choice(
         "log-format", "text", "of the log on stderr", ("text", Server.LogFormat.Text), ("json", Server.LogFormat.Json));
 
@@ -108,7 +111,7 @@ public static class OptionTable
         Reactors, PinReactors, ListenBacklog, MaxConnections, MaxHandshakes, MaxBody, MaxUnsent, BufferSoft, BufferHard,
         HandshakeTimeout, FrameTimeout, IdleTimeout, RedeliverAfter, DefaultExpiry,
         Durability, CommitProgressTimeout, SegmentSize, LogMemory, LogPage,
-        DrainTime, ReconnectSpread, LogFormat, Level,
+        DrainTime, ReconnectSpread, Metrics, LogFormat, Level,
     ];
 
     /// <summary>The option of this name, or null.</summary>

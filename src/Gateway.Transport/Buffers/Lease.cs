@@ -12,21 +12,30 @@ internal sealed class Lease(PipeOptions options)
 {
     private readonly Pipe _pipe = new(options);
     private bool _unflushed;
+    private bool _spanIsOut;
 
     /// <summary>Its place in <see cref="LeasePool"/>, never 0 while it is out.</summary>
     public uint Index { get; set; }
 
     public long Bytes { get; private set; }
 
+    /// <summary>When it was leased for output, in milliseconds of the group's clock.</summary>
+    public long LeasedAtMs { get; set; }
+
     /// <summary>The tick at which the byte now at the front was kept.</summary>
     public uint SinceTick { get; set; }
 
-    public Span<byte> GetSpan(int sizeHint) => _pipe.Writer.GetSpan(sizeHint);
+    public Span<byte> GetSpan(int sizeHint)
+    {
+        _spanIsOut = true;
+        return _pipe.Writer.GetSpan(sizeHint);
+    }
 
     public void Advance(int bytes)
     {
         _pipe.Writer.Advance(bytes);
         Bytes += bytes;
+        _spanIsOut = false;
         _unflushed = true;
     }
 
@@ -63,12 +72,15 @@ internal sealed class Lease(PipeOptions options)
 
     public void Reset()
     {
+        SinceTick = 0;
+        // A pipe that was read to its end has given its memory back and keeps its segment objects; resetting it would drop them.
+        if (Bytes == 0 && !_unflushed && !_spanIsOut) return;
         _pipe.Writer.Complete();
         _pipe.Reader.Complete();
         _pipe.Reset();
         Bytes = 0;
-        SinceTick = 0;
         _unflushed = false;
+        _spanIsOut = false;
     }
 }
 
@@ -78,6 +90,8 @@ internal sealed class Lease(PipeOptions options)
 /// </summary>
 internal sealed class LeasePool
 {
+    private const int PipeSegmentBytes = 4 * 1024;
+
     private readonly ObjectPool<Lease> _pool;
     private readonly Stack<uint> _freeIndices = new();
     private Lease?[] _leases = new Lease?[64];
@@ -91,7 +105,7 @@ internal sealed class LeasePool
             writerScheduler: PipeScheduler.Inline,
             pauseWriterThreshold: 0,
             resumeWriterThreshold: 0,
-            minimumSegmentSize: SegmentPool.SmallestBytes,
+            minimumSegmentSize: PipeSegmentBytes,
             useSynchronizationContext: false);
         _pool = new DefaultObjectPool<Lease>(new Policy(options), maxKept);
     }

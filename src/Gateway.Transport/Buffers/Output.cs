@@ -1,3 +1,5 @@
+using Gateway.Transport.Queues;
+
 namespace Gateway.Transport.Buffers;
 
 /// <summary>
@@ -26,7 +28,7 @@ internal sealed class Output(uint index)
 }
 
 /// <summary>The output records of one reactor, by index; index 0 names none. Records are kept, their buffers are not. Owned by the reactor's thread.</summary>
-internal sealed class OutputTable(SegmentPool segments, LeasePool leases)
+internal sealed class OutputTable(SegmentPool segments, LeasePool leases, QueueGauge? gauge)
 {
     private readonly Stack<uint> _free = new();
     private Output[] _records = [new(0)];
@@ -46,10 +48,26 @@ internal sealed class OutputTable(SegmentPool segments, LeasePool leases)
         return _records[_count] = new Output((uint)_count++);
     }
 
+    /// <summary>The pipe behind the turn buffer, leased now if there was none.</summary>
+    public Lease Behind(Output output, long nowMs)
+    {
+        if (output.Behind is { } there) return there;
+        var lease = leases.Rent();
+        lease.LeasedAtMs = nowMs;
+        gauge?.Enter(nowMs);
+        output.Behind = lease;
+        return lease;
+    }
+
     public void Return(Output output)
     {
         ReleaseBuffer(output);
-        if (output.Behind is { } behind) leases.Return(behind);
+        if (output.Behind is { } behind)
+        {
+            gauge?.Leave(behind.LeasedAtMs);
+            leases.Return(behind);
+        }
+
         output.Behind = null;
         output.WritingBehind = false;
         Out--;

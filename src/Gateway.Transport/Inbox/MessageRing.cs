@@ -8,10 +8,11 @@ namespace Gateway.Transport.Inbox;
 /// A bounded ring of variable-length messages between one producer thread and one consumer thread. A message lies in one piece, so that
 /// it is handed out where it lies:
 /// <code>
-/// length u32 | payload ... | zero to seven bytes, so that the next header is 8-byte aligned
+/// length u32 | written at u32, ms | payload ... | zero to seven bytes, so that the next header is 8-byte aligned
 /// </code>
 /// A length of all ones skips to the start of the ring. Positions count bytes and never wrap. Memory is taken from the kernel by the
-/// producer's first write and then page by page.
+/// producer's first write and then page by page, as far as the ring was ever filled: one that restarts is at its start again whenever it is
+/// found empty at the end of a page. There are as many lanes as reactors squared, and most of most of them is never needed.
 /// <para>Order: the producer fills a message, then stores Tail with release; the consumer loads Tail with acquire, so it sees whole
 /// messages. The consumer has done with a message, then stores Head with release; the producer loads Head with acquire before it writes
 /// over it. Each side keeps its own copy of the other's position and touches the other's cache line only when that copy says empty or
@@ -19,18 +20,26 @@ namespace Gateway.Transport.Inbox;
 /// </summary>
 internal sealed unsafe class MessageRing : IDisposable
 {
-    private const int HeaderBytes = 4;
+    private const int HeaderBytes = 8;
+    private const int TimeOffset = 4;
     private const int Alignment = 8;
     private const uint Skip = uint.MaxValue;
+    private const int PageBytes = 4096;
 
     private readonly long _capacity;
+    private readonly bool _restarts;
     private byte* _bytes;
     private Positions _positions;
 
     /// <param name="capacityBytes">Rounded up to a power of two of at least a page.</param>
-    public MessageRing(long capacityBytes)
+    /// <param name="restarts">
+    /// Goes back to the start when it may. What is skipped is not to be had until the next message was taken: not for a ring that
+    /// promises room.
+    /// </param>
+    public MessageRing(long capacityBytes, bool restarts = false)
     {
-        _capacity = (long)BitOperations.RoundUpToPowerOf2((ulong)Math.Max(capacityBytes, 4096));
+        _capacity = (long)BitOperations.RoundUpToPowerOf2((ulong)Math.Max(capacityBytes, PageBytes));
+        _restarts = restarts;
     }
 
     /// <summary>Ring bytes that a message of <paramref name="payloadBytes"/> takes.</summary>
@@ -42,15 +51,42 @@ internal sealed unsafe class MessageRing : IDisposable
     /// <summary>Either side: a message is there that the consumer has not taken. Exact on the consumer's thread.</summary>
     public bool HasMessages => Volatile.Read(ref _positions.Tail) != Volatile.Read(ref _positions.Head);
 
+    /// <summary>Messages written so far. Any thread.</summary>
+    public long Written => Volatile.Read(ref _positions.Written);
+
+    /// <summary>Messages taken so far. Any thread.</summary>
+    public long Taken => Volatile.Read(ref _positions.Taken);
+
+    /// <summary>
+    /// When the oldest message that is not taken was written; false when there is none. Any thread, while the ring lives: it reads where the
+    /// consumer would, and throws the answer away if the consumer has passed by meanwhile, since then the producer may have written there.
+    /// </summary>
+    public bool TryReadOldest(out uint writtenAtMs)
+    {
+        while (true)
+        {
+            var head = Volatile.Read(ref _positions.Head);
+            writtenAtMs = 0;
+            if (Volatile.Read(ref _positions.Tail) == head) return false;
+            var offset = head & (_capacity - 1);
+            // SAFETY: a Tail above Head means that the memory is there, and it stays until Dispose; the words may be stale, which the
+            // second look at Head tells. Head stands at a header, or at a skip, behind which the ring's first header is the next.
+            if (Volatile.Read(ref *(uint*)(_bytes + offset)) == Skip) offset = 0;
+            writtenAtMs = Volatile.Read(ref *(uint*)(_bytes + offset + TimeOffset));
+            Interlocked.MemoryBarrier();
+            if (Volatile.Read(ref _positions.Head) == head) return true;
+        }
+    }
+
     /// <summary>Producer: appends head and body as one message; false when there is no room now.</summary>
-    public bool TryWrite(ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
+    public bool TryWrite(ReadOnlySpan<byte> head, ReadOnlySpan<byte> body, uint nowMs = 0)
     {
         var payloadBytes = head.Length + body.Length;
         var size = SizeOf(payloadBytes);
         var tail = _positions.Tail;
         var offset = tail & (_capacity - 1);
         var toEnd = _capacity - offset;
-        var skipped = size > toEnd ? toEnd : 0;
+        var skipped = size > toEnd || MayRestart(tail, offset, size) ? toEnd : 0;
         if (!HasRoom(tail, size + skipped)) return false;
         if (_bytes is null) Allocate();
 
@@ -62,10 +98,12 @@ internal sealed unsafe class MessageRing : IDisposable
         }
 
         *(uint*)(_bytes + offset) = (uint)payloadBytes;
+        *(uint*)(_bytes + offset + TimeOffset) = nowMs;
         var payload = new Span<byte>(_bytes + offset + HeaderBytes, payloadBytes);
         head.CopyTo(payload);
         body.CopyTo(payload[head.Length..]);
         Volatile.Write(ref _positions.Tail, tail + skipped + size);
+        Volatile.Write(ref _positions.Written, _positions.Written + 1);
         return true;
     }
 
@@ -108,7 +146,11 @@ internal sealed unsafe class MessageRing : IDisposable
     }
 
     /// <summary>Consumer: has done with the message that <see cref="TryRead"/> gave; its room is the producer's again.</summary>
-    public void Release() => Volatile.Write(ref _positions.Head, _positions.ReadEnd);
+    public void Release()
+    {
+        Volatile.Write(ref _positions.Head, _positions.ReadEnd);
+        Volatile.Write(ref _positions.Taken, _positions.Taken + 1);
+    }
 
     /// <summary>Producer, after a refused write: asks the consumer to say when room came back. The write must be tried again afterwards.</summary>
     public void AskForRoom()
@@ -134,6 +176,19 @@ internal sealed unsafe class MessageRing : IDisposable
         _bytes = null;
     }
 
+    /// <summary>
+    /// The message would begin another page and the ring is empty. Only there is the consumer's position looked at, so that a busy ring does
+    /// not share its cache line for every message. What is skipped and the message fit together if the message ends before this offset.
+    /// </summary>
+    private bool MayRestart(long tail, long offset, long size)
+    {
+        if (!_restarts || size > offset) return false;
+        var inPage = offset & (PageBytes - 1);
+        if (inPage != 0 && inPage + size <= PageBytes) return false;
+        _positions.HeadSeen = Volatile.Read(ref _positions.Head);
+        return _positions.HeadSeen == tail;
+    }
+
     private bool HasRoom(long tail, long size)
     {
         if (tail + size - _positions.HeadSeen <= _capacity) return true;
@@ -155,9 +210,11 @@ internal sealed unsafe class MessageRing : IDisposable
     {
         [FieldOffset(128)] public long Tail;
         [FieldOffset(136)] public long HeadSeen;
+        [FieldOffset(144)] public long Written;
         [FieldOffset(256)] public long Head;
         [FieldOffset(264)] public long TailSeen;
         [FieldOffset(272)] public long ReadEnd;
+        [FieldOffset(280)] public long Taken;
         [FieldOffset(384)] public int RoomAsked;
     }
 }

@@ -24,6 +24,7 @@ internal sealed class ReactorInbox
     private readonly int[] _wanted;
     private readonly bool[] _touched;
     private int _wantedCount;
+    private long _high;
 
     /// <param name="self">The reactor's index.</param>
     /// <param name="lanes">All lanes, by sender, then receiver.</param>
@@ -43,6 +44,9 @@ internal sealed class ReactorInbox
         _touched = new bool[lanes.Length];
         Array.Fill(_wanted, -1);
     }
+
+    /// <summary>The turn's time, which its messages carry so that their age can be told.</summary>
+    public uint NowMs { get; set; }
 
     public long RequestsRefused { get; private set; }
 
@@ -83,9 +87,9 @@ internal sealed class ReactorInbox
 
         if (_outstanding[to] < _replySlots)
         {
-            if (lane.TryWrite(head, body)) return Sent(to);
+            if (lane.TryWrite(head, body, NowMs)) return Sent(to);
             lane.AskForRoom();
-            if (lane.TryWrite(head, body)) return Sent(to);
+            if (lane.TryWrite(head, body, NowMs)) return Sent(to);
         }
 
         if (_wanted[to] < 0) _wantedCount++;
@@ -99,7 +103,7 @@ internal sealed class ReactorInbox
     {
         if (message.Length > _replyBytes) throw new ArgumentException($"A reply of {message.Length} bytes exceeds ReplySlotBytes = {_replyBytes}.");
         if (_owed[to] == 0) throw new InvalidOperationException($"Reactor {_self} owes reactor {to} no reply.");
-        if (!_out[to].Replies.TryWrite(message, default)) throw new UnreachableException("A reply found its reserved slot taken.");
+        if (!_out[to].Replies.TryWrite(message, default, NowMs)) throw new UnreachableException("A reply found its reserved slot taken.");
         _owed[to]--;
         Touch(to);
     }
@@ -109,7 +113,7 @@ internal sealed class ReactorInbox
         var lane = _out[to].Notices;
         if (message.Length > lane.MaxPayloadBytes)
             throw new ArgumentException($"A notice of {message.Length} bytes can never fit the lane; the largest is {lane.MaxPayloadBytes}.");
-        if (!lane.TryWrite(message, default))
+        if (!lane.TryWrite(message, default, NowMs))
         {
             NoticesShed++;
             return false;
@@ -123,6 +127,7 @@ internal sealed class ReactorInbox
 
     public void Move(int to, MoveRecord record)
     {
+        record.PublishedAtMs = NowMs;
         if (!_out[to].Moves.TryWrite(record)) throw new UnreachableException("A move found its lane full.");
         Touch(to);
     }
@@ -136,6 +141,32 @@ internal sealed class ReactorInbox
         for (var from = 0; from < _in.Length; from++) DrainRequests(from, handler);
         for (var from = 0; from < _in.Length; from++) DrainNotices(from, handler);
         if (_wantedCount != 0) GrantCredits(handler);
+    }
+
+    /// <summary>
+    /// Owner, before it takes what arrived: what waits now is the most that waited since it last looked, for only it takes anything away.
+    /// </summary>
+    public void NoteHigh()
+    {
+        long waiting = 0;
+        foreach (var lanes in _in) waiting += lanes.In - lanes.Out;
+        if (waiting > _high) Volatile.Write(ref _high, waiting);
+    }
+
+    /// <summary>What waits in the lanes to this reactor. Any thread, while the lanes live; takes no lock.</summary>
+    public QueueCounts Read(string name, uint nowMs)
+    {
+        long entered = 0, left = 0, capacity = 0;
+        uint oldestMs = 0;
+        foreach (var lanes in _in)
+        {
+            left += lanes.Out;
+            if (lanes.TryReadOldest(nowMs, out var ageMs)) oldestMs = Math.Max(oldestMs, ageMs);
+            entered += lanes.In;
+            capacity += lanes.Capacity;
+        }
+
+        return (name, entered - left, capacity, Volatile.Read(ref _high), entered, left, TimeSpan.FromMilliseconds(oldestMs));
     }
 
     /// <summary>

@@ -1,5 +1,7 @@
+using System.Diagnostics.Metrics;
 using Gateway.Protocol;
 using Gateway.Server;
+using Gateway.Server.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace Gateway.Tests.Server;
@@ -25,6 +27,9 @@ internal sealed class FakeNode : INode
     public Task<Exception> Failed => _failed.Task;
     public NodeLedger Ledger { get; set; } = new(default, default);
     public NodeCounters Counters { get; set; } = NodeCounters.None;
+    public IReadOnlyList<QueueReading> Queues { get; set; } = [];
+    public TimeSpan StalledFor { get; set; }
+    public IReadOnlyList<Meter> Meters { get; set; } = [];
     public List<ConnectionStatus> Connections { get; } = [];
     public ILogger? Log { get; set; }
     public GatewayOptions? Options { get; set; }
@@ -81,6 +86,8 @@ internal sealed class FakeNode : INode
     });
 
     public NodeCounters GetCounters() => AnswerError is null ? Counters : throw AnswerError;
+
+    public IReadOnlyList<QueueReading> GetQueues() => Queues;
 
     public async ValueTask DisposeAsync()
     {

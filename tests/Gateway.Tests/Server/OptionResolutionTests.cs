@@ -246,7 +246,7 @@ public sealed class OptionResolutionTests : IDisposable
         "data" => "/elsewhere",
         "native-listen" or "operator-listen" => "127.0.0.1:7000",
         "reactors" => "9",
-        "pin-reactors" => "off",
+        "pin-reactors" or "metrics" => "off",
         "durability" => "os",
         "log-format" => "json",
         "log-level" => "debug",

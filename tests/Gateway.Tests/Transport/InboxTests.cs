@@ -134,8 +134,8 @@ public class InboxTests
         using var group = new TestGroup<LateHandler>(options, r => new LateHandler(r));
         group.On(0, (r, _) =>
         {
-            Assert.Throws<ArgumentException>(() => r.TryRequest(1, new byte[2000], new byte[45]));
-            Assert.True(r.TryRequest(1, new byte[2000], new byte[44]));
+            Assert.Throws<ArgumentException>(() => r.TryRequest(1, new byte[2000], new byte[41]));
+            Assert.True(r.TryRequest(1, new byte[2000], new byte[40]));
         });
         Wait.Until(() => group.Handlers[1].Waiting.Count == 1, "arrived");
         group.On(1, (r, _) =>
