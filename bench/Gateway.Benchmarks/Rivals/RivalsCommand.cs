@@ -30,14 +30,15 @@ internal static class RivalsCommand
                 return sizes;
             },
         };
+        var rest = LadderCommand.Duration("--rest", "of idle connections before the server's memory is read", TimeSpan.FromSeconds(3));
         var data = new Option<string?>("--data") { Description = "a folder on a real disk for the servers' data; data/rivals of the source tree otherwise", HelpName = "FOLDER" };
         var report = new Option<string?>("--report") { Description = "Markdown; the samples go beside it as JSON. perf-reports/DATE-rivals.md otherwise", HelpName = "FILE" };
-        var command = new Command("rivals", "Measure the gateway beside ejabberd and mosquitto, and report.") { rounds, time, warmup, idle, data, report };
+        var command = new Command("rivals", "Measure the gateway beside ejabberd and mosquitto, and report.") { rounds, time, warmup, idle, rest, data, report };
         command.SetAction(async (parse, stop) =>
         {
             var date = TimeProvider.System.GetLocalNow().ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
             var settings = new RivalsSettings(
-                parse.GetValue(rounds), parse.GetValue(time), parse.GetValue(warmup), [.. Load.All.Where(l => !l.IsEcho)], parse.GetValue(idle)!,
+                parse.GetValue(rounds), parse.GetValue(time), parse.GetValue(warmup), [.. Load.All.Where(l => !l.IsEcho)], parse.GetValue(idle)!, parse.GetValue(rest),
                 Path.Combine(Path.GetFullPath(parse.GetValue(data) ?? Path.Combine(LadderPaths.Root, "data", "rivals")), $"run-{Environment.ProcessId}"));
             var path = Path.GetFullPath(parse.GetValue(report) ?? Path.Combine(LadderPaths.Root, "perf-reports", $"{date}-rivals.md"));
             try
@@ -59,8 +60,9 @@ internal static class RivalsCommand
 
     private static async Task<int> RunAsync(RivalsSettings settings, string date, string path, string command, CancellationToken stop)
     {
-        _ = await AskAsync(Path.Combine(LadderPaths.Root, "bench", "rivals", "install.sh"), [], stop);
-        var versions = await AskAsync("dpkg-query", ["-W", "-f", "${Package} ${Version}; ", "ejabberd", "mosquitto"], stop);
+        await InstallAsync(stop);
+        var query = new ProcessStartInfo("dpkg-query", ["-W", "-f", "${Package} ${Version}; ", "ejabberd", "mosquitto"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var (versions, _) = await LoadEnd.RunAsync(query, stop);
         Directory.CreateDirectory(settings.DataFolder);
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         try
@@ -82,10 +84,10 @@ internal static class RivalsCommand
         }
     }
 
-    private static async Task<string> AskAsync(string program, IEnumerable<string> arguments, CancellationToken stop)
+    private static async Task InstallAsync(CancellationToken stop)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
-        var (output, errors) = await LoadEnd.RunAsync(start, stop);
-        return errors.Length == 0 ? output : throw new LadderException($"{Path.GetFileName(program)}: {errors.Trim()}");
+        using var install = Process.Start(Path.Combine(LadderPaths.Root, "bench", "rivals", "install.sh"));
+        await install.WaitForExitAsync(stop);
+        if (install.ExitCode != 0) throw new LadderException("bench/rivals/install.sh failed; what it said stands above");
     }
 }

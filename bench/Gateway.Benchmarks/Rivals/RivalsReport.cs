@@ -109,7 +109,7 @@ internal static class RivalsReport
     {
         if (idle.Count == 0) return;
         Line(text, $"### Idle connections");
-        Line(text, $"Each logged in and exchanged a message with another; memory after 3 s of rest, and the slope of the line through the sizes, in a server that was warmed up (for this the gateway has `--log-memory 8MiB`, so that its log's tail does not count as connections, and ejabberd `ERL_FULLSWEEP_AFTER=0`, which halves its figure).\n");
+        Line(text, $"Each logged in and exchanged a message with another; memory after {settings.Rest.TotalSeconds:0.#} s of rest, and the slope of the line through the sizes, in a server that was warmed up (for this the gateway has `--log-memory 8MiB`, so that its log's tail does not count as connections, and ejabberd `ERL_FULLSWEEP_AFTER=0`, which halves its figure).\n");
         Line(text, $"| server | bytes a connection | {string.Join(" | ", settings.IdleSizes.Select(size => $"MB at {size.ToString("N0", CultureInfo.InvariantCulture)}"))} |");
         Line(text, $"|---|---:|{string.Concat(settings.IdleSizes.Select(_ => "---:|"))}");
         foreach (var rival in Rival.All)

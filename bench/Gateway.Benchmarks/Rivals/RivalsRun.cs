@@ -11,9 +11,10 @@ namespace Gateway.Benchmarks.Rivals;
 /// <param name="Warmup">Before it, under the same load.</param>
 /// <param name="Loads">Of the ladder's relays.</param>
 /// <param name="IdleSizes">Numbers of idle connections, rising; even.</param>
+/// <param name="Rest">Of idle connections before the server's memory is read: buffers go back and Erlang's processes are collected within it.</param>
 /// <param name="DataFolder">On a real disk: the servers' data goes there for a round at a time.</param>
 internal sealed record RivalsSettings(
-    int Rounds, TimeSpan Time, TimeSpan Warmup, IReadOnlyList<Load> Loads, IReadOnlyList<int> IdleSizes, string DataFolder);
+    int Rounds, TimeSpan Time, TimeSpan Warmup, IReadOnlyList<Load> Loads, IReadOnlyList<int> IdleSizes, TimeSpan Rest, string DataFolder);
 
 /// <summary>One relay measured: what the ladder notes of a rung, and what only this comparison needs.</summary>
 /// <param name="Of">The ladder's part.</param>
@@ -43,12 +44,6 @@ internal sealed record IdleSample(string Rival, int Round, bool AddsUp, IReadOnl
 /// </summary>
 internal sealed class RivalsRun(RivalsSettings settings, TextWriter progress)
 {
-    /// <summary>Buffers go back and an Erlang process is collected within this.</summary>
-    private const string Hold = "3s";
-
-    /// <summary>Few connections exchange messages for this long before the first size: code and buffers, and the gateway's lean log, are then in use.</summary>
-    private static readonly string[] WarmUp = ["relay", "--pairs", "100", "--window", "16", "--size", "128", "--time", "3s"];
-
     private readonly List<RivalSample> _samples = [];
     private readonly List<IdleSample> _idle = [];
 
@@ -104,16 +99,19 @@ internal sealed class RivalsRun(RivalsSettings settings, TextWriter progress)
             $"round {round}/{settings.Rounds}  {load.Name,-8} {server.Rival.Name,-10} {sample.MessagesPerSecond,10:N0}/s {sample.ServerCpuUsPerMessage,8:0.00} µs  p50 {sample.P50 / 1000.0,7:0.00} ms  p99 {sample.P99 / 1000.0,7:0.00} ms  server {sample.ServerCores:0.00}  load {sample.LoadBusy:0.00}  others {sample.OtherCores:0.00}{faults}"));
     }
 
-    /// <summary>The sizes rise, so that what a server keeps of a smaller one is used again by the next.</summary>
+    /// <summary>
+    /// Few connections exchange messages first: code and buffers, and the gateway's lean log, are then in use. The sizes rise, so that what a
+    /// server keeps of a smaller one is used again by the next.
+    /// </summary>
     private async Task HoldAsync(Rival rival, int round, CancellationToken stop)
     {
-        var accounts = Math.Max(settings.IdleSizes[^1], 200);
+        var accounts = Math.Max(settings.IdleSizes[^1], 2 * settings.Loads[0].Senders);
         await using var server = await RivalServer.StartAsync(rival, Path.Combine(settings.DataFolder, rival.Name), accounts, lean: true, stop);
         var memory = new List<long>();
-        var addsUp = Number(await LoadAsync(server, WarmUp, stop), "exit_code") == 0;
+        var addsUp = Number(await LoadAsync(server, [.. settings.Loads[0].Arguments, "--time", Text(settings.Time)], stop), "exit_code") == 0;
         foreach (var size in settings.IdleSizes)
         {
-            var json = await LoadAsync(server, ["connect", "--connections", size.ToString(CultureInfo.InvariantCulture), "--exchange", "1", "--hold", Hold], stop);
+            var json = await LoadAsync(server, ["connect", "--connections", size.ToString(CultureInfo.InvariantCulture), "--exchange", "1", "--hold", Text(settings.Rest)], stop);
             addsUp &= Number(json, "exit_code") == 0 && Number(json, "alive") == size;
             memory.Add((long)Number(json, "server_memory_bytes"));
         }

@@ -133,9 +133,9 @@ internal sealed class RivalProcess : IAsyncDisposable
 [AttributeUsage(AttributeTargets.Method)]
 internal sealed class RivalFactAttribute : FactAttribute
 {
-    public RivalFactAttribute(string program)
+    public RivalFactAttribute(params string[] programs)
     {
-        if (!File.Exists($"/usr/sbin/{program}") && Environment.GetEnvironmentVariable("CI") != "true")
-            Skip = $"{program} is not installed; bench/rivals/install.sh installs it";
+        var missing = Array.Find(programs, p => !File.Exists($"/usr/sbin/{p}"));
+        if (missing is not null && Environment.GetEnvironmentVariable("CI") != "true") Skip = $"{missing} is not installed; bench/rivals/install.sh installs it";
     }
 }

@@ -1,52 +1,73 @@
-using Gateway.Benchmarks.Ladder;
-using Gateway.Benchmarks.Rivals;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Gateway.Tests.C10M;
+using Gateway.Tests.EndToEnd;
 using Xunit;
 
 namespace Gateway.Tests.Ladder;
 
-/// <summary>What the report beside ejabberd and mosquitto makes of its samples.</summary>
+/// <summary>`rivals`, from its command line to its report.</summary>
 public class RivalsReportTests
 {
-    private static readonly Load Relay = Load.All.First(l => !l.IsEcho);
-
-    [Fact]
-    public void Ratios_are_taken_within_a_round_and_what_did_not_add_up_is_left_out_and_said()
+    [RivalFact("ejabberdctl", "mosquitto")]
+    public void One_command_measures_all_three_and_its_ratios_and_slopes_are_those_of_the_samples()
     {
-        // Rounds differ tenfold, as when other work came in between; the ratios do not.
-        var report = Report(
-            [
-                Sample("gateway", 1, 100_000, 4), Sample("ejabberd", 1, 10_000, 40), Sample("gateway", 2, 10_000, 4), Sample("ejabberd", 2, 1_000, 40),
-                Sample("mosquitto", 1, 50_000, 20), Sample("mosquitto", 2, 123_456, 20, addsUp: false),
-            ],
-            []);
+        using var folder = new TemporaryFolder();
+        var (exitCode, said) = Rivals("--rounds", "1", "--time", "200ms", "--warmup", "100ms", "--rest", "100ms", "--idle", "20,60", "--report", folder.File("rivals.md"));
+        Assert.True(exitCode == 0, said);
+        var json = JsonNode.Parse(File.ReadAllText(folder.File("rivals.json")))!;
+        var report = File.ReadAllText(folder.File("rivals.md"));
 
-        Assert.Contains("| gateway | 55,000 (10,000 to 100,000) |  |", report, StringComparison.Ordinal);
-        Assert.Contains("| ejabberd | 5,500 (1,000 to 10,000) | 10.00 (10.00 to 10.00) |", report, StringComparison.Ordinal);
-        Assert.Contains("40.00 (40.00 to 40.00) | 0.10 (0.10 to 0.10)", report, StringComparison.Ordinal);
-        Assert.Contains("| mosquitto | 50,000 (50,000 to 50,000) | 2.00 (2.00 to 2.00) |", report, StringComparison.Ordinal);
-        Assert.DoesNotContain("123,456", report, StringComparison.Ordinal);
-        Assert.Contains("round 2, mosquitto: did not add up and is left out; lost 3", report, StringComparison.Ordinal);
+        var samples = json["samples"]!.AsArray();
+        Assert.Equal(9, samples.Count);
+        foreach (var load in (ReadOnlySpan<string>)["100x16", "1000x4", "100x1"])
+        {
+            var gateway = Rate("gateway", load);
+            foreach (var rival in (ReadOnlySpan<string>)["ejabberd", "mosquitto"])
+            {
+                var (rate, ratio) = (Rate(rival, load), gateway / Rate(rival, load));
+                Assert.Contains(
+                    string.Create(CultureInfo.InvariantCulture, $"| {rival} | {rate:N0} ({rate:N0} to {rate:N0}) | {ratio:0.00} ({ratio:0.00} to {ratio:0.00}) |"), report, StringComparison.Ordinal);
+            }
+        }
+
+        foreach (var sample in samples)
+        {
+            foreach (var figure in (ReadOnlySpan<string>)["load_cpu_us_per_message", "memory_before", "memory_after"])
+                Assert.True((double)sample![figure]! > 0, $"{figure} is missing: {sample}");
+        }
+
+        foreach (var idle in json["idle"]!.AsArray())
+        {
+            var memory = idle!["memory"]!.AsArray().Select(m => (double)m!).ToArray();
+            var slope = (memory[1] - memory[0]) / 40;
+            Assert.Equal(slope, (double)idle["bytes_per_connection"]!, 3);
+            Assert.Contains(string.Create(CultureInfo.InvariantCulture, $"| {(string)idle["rival"]!} | {slope:N0} ({slope:N0} to {slope:N0}) |"), report, StringComparison.Ordinal);
+        }
+
+        double Rate(string rival, string load) =>
+            (double)samples.Select(s => s!["of"]!).Single(s => (string)s["rung"]! == rival && (string)s["load"]! == load)["messages_per_second"]!;
     }
 
-    [Fact]
-    public void An_idle_connection_costs_the_slope_and_not_what_the_process_costs_anyway()
+    [Theory]
+    [InlineData("--rounds", "0", "from 1 to 100")]
+    [InlineData("--idle", "4000,2000", "rising")]
+    [InlineData("--idle", "2000", "at least two")]
+    [InlineData("--idle", "2001,4000", "even")]
+    public void What_cannot_be_understood_is_said_before_anything_runs(string option, string value, string expected)
     {
-        var sample = new IdleSample("mosquitto", 1, true, [2000, 4000, 8000], [50_000_000 + 2000 * 900, 50_000_000 + 4000 * 900, 50_000_000 + 8000 * 900]);
-        Assert.Equal(900, sample.BytesPerConnection, 6);
-
-        var report = Report([], [sample, sample with { Rival = "ejabberd", AddsUp = false }]);
-        Assert.Contains("| mosquitto | 900 (900 to 900) | 51.8 | 53.6 | 57.2 |", report, StringComparison.Ordinal);
-        Assert.Contains("| ejabberd | no measurement that adds up |", report, StringComparison.Ordinal);
+        var (exitCode, said) = Rivals(option, value);
+        Assert.NotEqual(0, exitCode);
+        Assert.Contains(expected, said, StringComparison.Ordinal);
     }
 
-    private static string Report(IReadOnlyList<RivalSample> samples, IReadOnlyList<IdleSample> idle)
+    private static (int ExitCode, string Said) Rivals(params string[] arguments)
     {
-        var settings = new RivalsSettings(2, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(2), [Relay], [2000, 4000, 8000], "data");
-        var machine = new Machine("commit", "Linux", "CPU", 2, 24, ".NET", "gcc", "ext4");
-        return RivalsReport.MarkdownOf(new RivalsFacts("2026-01-01", "command", machine, "ejabberd 1; mosquitto 2", settings, "0", "0", 0), samples, idle);
+        using var process = Process.Start(new ProcessStartInfo(RungProcess.Benchmarks, ["rivals", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var errors = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output + errors.GetAwaiter().GetResult());
     }
-
-    private static RivalSample Sample(string rival, int round, double rate, double cpu, bool addsUp = true) => new(
-        new Sample { Round = round, Rung = rival, Load = Relay.Name, AddsUp = addsUp, Faults = addsUp ? "" : "lost 3", MessagesPerSecond = rate, ServerCpuUsPerMessage = cpu },
-        LoadCpuUsPerMessage: 3, MemoryBefore: 1_000_000, MemoryAfter: 2_000_000);
 }
