@@ -1,4 +1,17 @@
+using System.CommandLine;
 using BenchmarkDotNet.Running;
+using Gateway.Benchmarks.Ladder;
+using Gateway.Benchmarks.Rivals;
+using Gateway.Benchmarks.Rungs;
 
-// Choose with --filter, as in: dotnet run -c Release --project bench/Gateway.Benchmarks -- --filter '*Protocol*'
+// The ladder:       dotnet run -c Release --project bench/Gateway.Benchmarks -- ladder --rounds 5
+// The rivals:       dotnet run -c Release --project bench/Gateway.Benchmarks -- rivals --rounds 3
+// BenchmarkDotNet:  dotnet run -c Release --project bench/Gateway.Benchmarks -- --filter '*Protocol*'
+if (args is ["ladder" or "rivals" or "rung", ..])
+{
+    var root = new RootCommand("Measures.") { LadderCommand.Create(), RivalsCommand.Create(), RungCommand.Create() };
+    return await root.Parse(args).InvokeAsync();
+}
+
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
+return 0;

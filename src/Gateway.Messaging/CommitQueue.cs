@@ -116,7 +116,8 @@ internal sealed class CommitQueue
         // Bodies leave in the order they came; the gap that a wrap left in front of one goes with it.
         if (oldest.HotOffset >= 0) _hotHead += Distance(oldest.HotOffset, _hotHead) + oldest.BodyBytes;
         _head = (_head + 1) & (_ring.Length - 1);
-        if (--Count == 0) _hotHead = _hotTail;
+        // An empty ring begins anew at its start: memory that it never filled is never touched.
+        if (--Count == 0) _hotHead = _hotTail = 0;
         _gauge?.LeaveFirst(_ring[_head].AddedAtMs);
     }
 

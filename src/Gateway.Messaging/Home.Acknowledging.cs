@@ -105,7 +105,7 @@ public sealed partial class Home
 
     private void WorkOffAcknowledgements(uint index)
     {
-        ref var s = ref _sessions[index];
+        ref var s = ref _sessions.Open(index);
         s.Clear(SessionFlags.AckListed);
         var asked = AskForReceipts(index, ref s, out var withoutCredit);
         var removed = RemoveSettled(ref s);
@@ -235,7 +235,7 @@ public sealed partial class Home
     {
         ref var receipt = ref _owed[owed];
         receipt.Done = true;
-        ListForAcknowledging(receipt.Session, ref _sessions[receipt.Session]);
+        ListForAcknowledging(receipt.Session, ref _sessions.Open(receipt.Session));
     }
 
     /// <summary>Appends the removal of everything whose receipt is durable, from the front. False: the log has no room for it now.</summary>

@@ -31,8 +31,8 @@ public sealed partial class Home
     /// <summary>The application timeout of a connection: delivers again what was left unacknowledged for too long.</summary>
     public void OnTimer(ulong connection, uint session)
     {
-        ref var s = ref _sessions[session];
-        if (s.Connection != connection) return;
+        ref var s = ref _sessions.OfConnection(session, connection);
+        if (SessionTable.IsNone(ref s)) return;
         s.Clear(SessionFlags.TimerSet);
         if (s.DeliveredHead == 0) return;
 
@@ -59,7 +59,7 @@ public sealed partial class Home
             return;
         }
 
-        ref var s = ref _sessions[index];
+        ref var s = ref _sessions.Open(index);
         if (!s.IsOnline)
         {
             if (s.Connection == 0) RaiseOffline(ref s); // else not welcomed yet: its first read will find it
@@ -98,7 +98,7 @@ public sealed partial class Home
     private void Pump(uint index, ref Session s)
     {
         const SessionFlags All = SessionFlags.Behind | SessionFlags.Reading | SessionFlags.ReadQueued | SessionFlags.CreditSpent;
-        if (!s.IsOnline || (s.Flags & All) != SessionFlags.Behind) return;
+        if ((!s.IsOnline && !s.Has(SessionFlags.Finishing)) || (s.Flags & All) != SessionFlags.Behind) return;
 
         // What the device says it has processed leaves the mailbox whatever its credit: it is read to be acknowledged, not to be sent.
         var resumes = s.Delivered < s.Processed;
@@ -132,8 +132,8 @@ public sealed partial class Home
         for (var n = _waitingForPage.Count; n > 0; n--)
         {
             var reference = _waitingForPage.Dequeue();
-            ref var s = ref _sessions[reference.Index];
-            if (s.Epoch != reference.Epoch) continue;
+            ref var s = ref _sessions.OfEpoch(reference.Index, reference.Epoch);
+            if (SessionTable.IsNone(ref s)) continue;
             s.Clear(SessionFlags.ReadQueued);
             Pump(reference.Index, ref s);
             if (s.Has(SessionFlags.ReadQueued)) return; // still none; the others need not ask
@@ -143,8 +143,8 @@ public sealed partial class Home
     private void OnPage(ILogPage page)
     {
         var index = (uint)page.Token;
-        ref var s = ref _sessions[index];
-        if (s.Epoch != (uint)(page.Token >> 32) || s.Connection == 0) return; // rule 6: read for a session that is no more
+        ref var s = ref _sessions.OfEpoch(index, (uint)(page.Token >> 32));
+        if (SessionTable.IsNone(ref s) || (s.Connection == 0 && !s.Has(SessionFlags.Finishing))) return; // rule 6: read for a session that is no more
 
         s.Clear(SessionFlags.Reading);
         var committedMeanwhile = s.Has(SessionFlags.CommittedWhileReading);
@@ -180,6 +180,7 @@ public sealed partial class Home
                 continue;
             }
 
+            if (s.Connection == 0) break; // the rest is for the next session
             if (!s.HasCredit(record.Body.Length))
             {
                 s.Set(SessionFlags.CreditSpent); // stays behind until credit comes back
@@ -195,14 +196,15 @@ public sealed partial class Home
             Counters.DeliveredFromLog++;
         }
 
-        if (_log.State(s.Key).Last <= s.Delivered || (entries == 0 && !committedMeanwhile)) s.Clear(SessionFlags.Behind);
+        if (s.Connection == 0 && (entries == 0 || _log.State(s.Key).Last <= s.Delivered || s.Delivered >= s.Processed)) OnFinished(index, ref s);
+        else if (_log.State(s.Key).Last <= s.Delivered || (entries == 0 && !committedMeanwhile)) s.Clear(SessionFlags.Behind);
         else Pump(index, ref s);
     }
 
     private bool MayDeliver(in Session s, int bodyBytes) => s.HasCredit(bodyBytes) && !IsStoppedBesidesCredit(in s);
 
     private bool IsStoppedBesidesCredit(in Session s) =>
-        _delivered.IsFull || _connections.UnsentBytes(s.Connection) > _options.MaxUnsentBytes;
+        _delivered.IsFull || (s.Connection != 0 && _connections.UnsentBytes(s.Connection) > _options.MaxUnsentBytes);
 
     private void Stop(uint index, ref Session s)
     {
@@ -217,8 +219,8 @@ public sealed partial class Home
         for (var n = _stopped.Count; n > 0; n--)
         {
             var reference = _stopped.Dequeue();
-            ref var s = ref _sessions[reference.Index];
-            if (s.Epoch != reference.Epoch) continue;
+            ref var s = ref _sessions.OfEpoch(reference.Index, reference.Epoch);
+            if (SessionTable.IsNone(ref s)) continue;
             if (IsStoppedBesidesCredit(in s))
             {
                 _stillStopped.Enqueue(reference);
@@ -285,7 +287,7 @@ public sealed partial class Home
         {
             s.DeliveredHead = index;
             s.ProgressAtMs = _nowMs;
-            if (!s.Has(SessionFlags.TimerSet)) SetTimer(ref s, _nowMs + RedeliverAfterMs(ref s));
+            if (s.Connection != 0 && !s.Has(SessionFlags.TimerSet)) SetTimer(ref s, _nowMs + RedeliverAfterMs(ref s));
         }
         else
         {

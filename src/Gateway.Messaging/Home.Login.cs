@@ -26,17 +26,17 @@ public sealed partial class Home
         }
 
         var index = _sessions.Find(login.Address);
-        if (index != 0 && _sessions[index].Connection != 0)
+        if (index != 0 && _sessions.Open(index).Connection != 0)
         {
             Counters.TakeOvers++;
             CloseWith(index, ErrorCode.TakenOver, 0, keep: true);
         }
 
-        if (index == 0) index = _sessions.Add(login.Address);
-        ref var s = ref _sessions[index];
+        if (index == 0) index = _sessions.Add(window);
+        ref var s = ref _sessions.Open(index);
+        ForgetDelivered(ref s);
         s.Connection = connection;
         s.Epoch = ++_epoch;
-        s.Window = window;
         s.Flags = (s.Flags & SessionFlags.OfTheMailbox) | SessionFlags.Behind;
         s.Redeliveries = 0;
         s.CreditMessages = Math.Min(login.CreditMessages, _options.MaxCreditMessages);
@@ -52,6 +52,7 @@ public sealed partial class Home
         Counters.Logins++;
         if (freshAt != 0)
         {
+            s.InFlight = 0;
             ReleaseHeld(ref s);
             _lastPosition = freshAt;
             _awaitingWelcome.Enqueue(login);
@@ -69,15 +70,15 @@ public sealed partial class Home
     /// <summary>The connection is gone, whoever ended it.</summary>
     public void OnClosed(ulong connection, uint session)
     {
-        ref var s = ref _sessions[session];
-        if (s.Connection == connection) Detach(session, ref s, keep: false);
+        ref var s = ref _sessions.OfConnection(session, connection);
+        if (!SessionTable.IsNone(ref s)) Detach(session, ref s, keep: false);
     }
 
     /// <summary>Closes the device's session for an operator. False: it has none.</summary>
     public bool Kick(Address device, ErrorCode reason = ErrorCode.Kicked)
     {
         var index = _sessions.Find(device.Value);
-        if (index == 0 || _sessions[index].Connection == 0) return false;
+        if (index == 0 || _sessions.Open(index).Connection == 0) return false;
         CloseWith(index, reason, 0);
         return true;
     }
@@ -85,7 +86,7 @@ public sealed partial class Home
     /// <summary>The connection's time ran out (idle, or a frame left unfinished): says so and closes it.</summary>
     public void OnTimeout(ulong connection, uint session, ErrorCode code)
     {
-        if (_sessions[session].Connection == connection) CloseWith(session, code, 0);
+        if (!SessionTable.IsNone(ref _sessions.OfConnection(session, connection))) CloseWith(session, code, 0);
     }
 
     /// <summary>Adds the connected devices to <paramref name="into"/> until it holds <paramref name="limit"/>.</summary>
@@ -94,7 +95,7 @@ public sealed partial class Home
         ArgumentNullException.ThrowIfNull(into);
         for (uint i = 1; i < _sessions.End && into.Count < limit; i++)
         {
-            if (_sessions[i].Connection != 0) into.Add(StatusOf(in _sessions[i]));
+            if (_sessions.TryRead(i, out var s) && s.Connection != 0) into.Add(StatusOf(in s));
         }
     }
 
@@ -102,7 +103,7 @@ public sealed partial class Home
     public SessionStatus? FindSession(Address device)
     {
         var index = _sessions.Find(device.Value);
-        return index == 0 || _sessions[index].Connection == 0 ? null : StatusOf(in _sessions[index]);
+        return index == 0 || !_sessions.TryRead(index, out var s) || s.Connection == 0 ? null : StatusOf(in s);
     }
 
     private SessionStatus StatusOf(in Session s) => new(
@@ -113,8 +114,7 @@ public sealed partial class Home
     {
         for (uint i = 1; i < _sessions.End; i++)
         {
-            ref var s = ref _sessions[i];
-            if (s.IsOnline) _connections.WriteGoAway(s.Connection, ErrorCode.ShuttingDown, (uint)(HomeMap.Mix(s.Key) % Math.Max(1, spreadMs)));
+            if (_sessions.TryRead(i, out var s) && s.IsOnline) _connections.WriteGoAway(s.Connection, ErrorCode.ShuttingDown, (uint)(HomeMap.Mix(s.Key) % Math.Max(1, spreadMs)));
         }
     }
 
@@ -123,7 +123,7 @@ public sealed partial class Home
     {
         for (uint i = 1; i < _sessions.End; i++)
         {
-            if (_sessions[i].Connection != 0) CloseWith(i, reason, 0);
+            if (_sessions.TryRead(i, out var s) && s.Connection != 0) CloseWith(i, reason, 0);
         }
     }
 
@@ -132,7 +132,8 @@ public sealed partial class Home
     {
         ref var window = ref WindowToRestore(device, incarnation, usedAt);
         if (window.Incarnation != incarnation) return;
-        window.Advance(low);
+        var inFlight = 0UL;
+        window.Advance(low, ref inFlight);
         // The record may be older than origins already seen; its bits are only ever added.
         if (low <= window.Low) window.Settled |= window.Low - low < 64 ? settled >> (int)(window.Low - low) : 0;
     }
@@ -142,8 +143,9 @@ public sealed partial class Home
     {
         ref var window = ref WindowToRestore(device, incarnation, 0);
         if (window.Incarnation != incarnation) return;
-        window.Advance(low);
-        window.Settle(number);
+        var inFlight = 0UL;
+        window.Advance(low, ref inFlight);
+        window.Settle(number, ref inFlight);
     }
 
     private ref SendWindow WindowToRestore(ulong device, uint incarnation, uint usedAt)
@@ -151,7 +153,9 @@ public sealed partial class Home
         var index = _windows.Find(device);
         if (index == 0) index = _windows.Add(device);
         ref var window = ref _windows[index];
-        if (window.Incarnation < incarnation) window.Begin(incarnation, usedAt);
+        if (window.Incarnation >= incarnation) return ref window;
+        window.Begin(incarnation);
+        window.UsedAt = usedAt;
         return ref window;
     }
 
@@ -167,7 +171,6 @@ public sealed partial class Home
         if (login.Incarnation != 0)
         {
             if (window == 0 || _windows[window].Incarnation != login.Incarnation) return ErrorCode.IncarnationFenced;
-            _windows[window].UsedAt = UnixSeconds;
             return ErrorCode.None;
         }
 
@@ -176,7 +179,7 @@ public sealed partial class Home
         var record = new LogRecord { Type = LogRecordType.Window, Mailbox = login.Address, Incarnation = incarnation, Low = 1, EnqueuedAt = UnixSeconds };
         if (_log.Append(in record, out freshAt) != LogStatus.Appended) return ErrorCode.Overloaded;
         if (window == 0) window = _windows.Add(login.Address);
-        _windows[window].Begin(incarnation, UnixSeconds);
+        _windows[window].Begin(incarnation);
         return ErrorCode.None;
     }
 
@@ -185,8 +188,8 @@ public sealed partial class Home
         var login = _awaitingWelcome.Dequeue();
         var index = _sessions.Find(pending.Mailbox);
         if (index == 0) return;
-        ref var s = ref _sessions[index];
-        if (s.Epoch == pending.SessionEpoch && s.Connection != 0) Welcome(index, ref s, in login);
+        ref var s = ref _sessions.OfEpoch(index, pending.SessionEpoch);
+        if (!SessionTable.IsNone(ref s) && s.Connection != 0) Welcome(index, ref s, in login);
     }
 
     private void Welcome(uint index, ref Session s, in Login login)
@@ -215,7 +218,7 @@ public sealed partial class Home
     /// <summary>Writes the error, closes the connection and lets go of it at once (rule 6): what still comes from it is nobody's.</summary>
     private void CloseWith(uint index, ErrorCode code, uint detail, bool keep = false)
     {
-        ref var s = ref _sessions[index];
+        ref var s = ref _sessions.Open(index);
         var connection = s.Connection;
         Detach(index, ref s, keep);
         _connections.WriteError(connection, code, detail);
@@ -233,9 +236,33 @@ public sealed partial class Home
         s.Epoch = ++_epoch;
         s.Flags &= SessionFlags.OfTheMailbox;
         Online--;
-        while (s.DeliveredHead != 0) _delivered.Return(TakeDelivered(ref s));
+        ForgetDelivered(ref s);
         if (keep) return;
         if (waits) RaiseOffline(ref s);
+        if (HasUnfinished(in s)) Finish(index, ref s);
+        else ReleaseIfFinished(index, ref s);
+    }
+
+    private void ForgetDelivered(ref Session s)
+    {
+        while (s.DeliveredHead != 0) _delivered.Return(TakeDelivered(ref s));
+    }
+
+    /// <summary>The device said that it has processed entries whose receipts were not asked for yet: by a resume position, or in the turn of its end.</summary>
+    private bool HasUnfinished(in Session s) =>
+        s.Processed > s.OwedThrough && _log.State(s.Key) is { Entries: > 0 } state && state.First <= s.Processed && state.Last > s.OwedThrough;
+
+    /// <summary>Reads what the device has processed once more, so that it leaves the mailbox now and not at the next login, which may never come.</summary>
+    private void Finish(uint index, ref Session s)
+    {
+        s.Delivered = s.OwedThrough;
+        s.Set(SessionFlags.Behind | SessionFlags.Finishing);
+        Pump(index, ref s);
+    }
+
+    private void OnFinished(uint index, ref Session s)
+    {
+        s.Clear(SessionFlags.Behind | SessionFlags.Finishing);
         ReleaseIfFinished(index, ref s);
     }
 
@@ -261,8 +288,8 @@ public sealed partial class Home
 
     private void ReleaseIfFinished(uint index, ref Session s)
     {
-        if (s.Connection != 0 || s.Outstanding != 0 || s.OwedHead != 0 || s.Has(SessionFlags.AckListed)) return;
+        if (s.Connection != 0 || s.Outstanding != 0 || s.OwedHead != 0 || s.Has(SessionFlags.AckListed | SessionFlags.Finishing)) return;
         ReleaseHeld(ref s);
-        _sessions.Remove(index);
+        _sessions.Remove(index, UnixSeconds);
     }
 }

@@ -128,7 +128,7 @@ public sealed partial class Home
 
     private ulong PreviousOf(ulong mailbox, uint recipient)
     {
-        var last = recipient != 0 ? _sessions[recipient].LastAppended : 0;
+        var last = recipient != 0 ? _sessions.Open(recipient).LastAppended : 0;
         return last != 0 ? last : _log.State(mailbox).Last;
     }
 
@@ -149,7 +149,7 @@ public sealed partial class Home
         var keepHot = false;
         if (recipient != 0)
         {
-            ref var s = ref _sessions[recipient];
+            ref var s = ref _sessions.Open(recipient);
             s.LastAppended = record.Sequence;
             keepHot = s.IsOnline && !s.Has(SessionFlags.Behind) && s.HasCredit(record.Body.Length);
         }

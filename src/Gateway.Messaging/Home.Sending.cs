@@ -16,10 +16,10 @@ public sealed partial class Home
     {
         if (!SendFrame.TryParse(payload, out var frame, out error)) return false;
         ref var window = ref _windows[s.Window];
-        window.Advance(frame.LowestOpen);
+        window.Advance(frame.LowestOpen, ref s.InFlight);
         if (s.HeldHead != 0) DropHeldBelow(ref s, window.Low);
 
-        switch (window.StateOf(frame.Number))
+        switch (window.StateOf(frame.Number, s.InFlight))
         {
             case NumberState.Beyond:
                 error = ErrorCode.WindowExceeded;
@@ -67,7 +67,7 @@ public sealed partial class Home
         Counters.SendsReceived++;
         if (reason == RefusalReason.None)
         {
-            window.Begin(frame.Number);
+            window.Begin(frame.Number, ref s.InFlight);
             s.Outstanding++;
         }
         else
@@ -97,18 +97,18 @@ public sealed partial class Home
     /// </summary>
     private void OnSendOutcome(uint index, uint incarnation, ulong number, ulong to, RefusalReason reason)
     {
-        ref var s = ref _sessions[index];
+        ref var s = ref _sessions.Open(index);
         s.Outstanding--;
         ref var window = ref _windows[s.Window];
         if (window.Incarnation == incarnation)
         {
             if (reason == RefusalReason.None)
             {
-                if (window.Settle(number) && s.IsOnline) _connections.WriteAccepted(s.Connection, number);
+                if (window.Settle(number, ref s.InFlight) && s.IsOnline) _connections.WriteAccepted(s.Connection, number);
             }
             else
             {
-                window.Reopen(number);
+                window.Reopen(number, ref s.InFlight);
                 if (!reason.IsFinal() && number >= window.Low && s.Connection != 0) Hold(ref s, to, number);
                 if (s.IsOnline) Refuse(ref s, number, reason);
             }

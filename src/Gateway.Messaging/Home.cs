@@ -35,8 +35,8 @@ public sealed partial class Home
     private readonly IHomeLinks _links;
     private readonly IHomeEvents _events;
 
-    private readonly KeyedSlab<Session> _sessions;
-    private readonly KeyedSlab<SendWindow> _windows;
+    private readonly WindowTable _windows = new();
+    private readonly SessionTable _sessions;
     private long _nowMs;
     private ulong _unixMicros;
     private long _retriedAtMs;
@@ -52,8 +52,7 @@ public sealed partial class Home
         _connections = connections;
         _links = links;
         _events = events;
-        _sessions = new KeyedSlab<Session>(int.MaxValue);
-        _windows = new KeyedSlab<SendWindow>(int.MaxValue);
+        _sessions = new SessionTable(_windows);
         _held = new Slab<HeldSend>(int.MaxValue);
         _delivered = new Slab<DeliveredEntry>(options.MaxDelivered);
         _owed = new Slab<OwedReceipt>(options.MaxDelivered);
@@ -82,6 +81,9 @@ public sealed partial class Home
     /// <summary>Devices connected here or with something left to finish.</summary>
     public int Sessions => _sessions.Count;
 
+    /// <summary>Those of them of which something is under way, at the end of a turn.</summary>
+    public int BusySessions => _sessions.BusyCount;
+
     /// <summary>Send windows remembered.</summary>
     public int Windows => _windows.Count;
 
@@ -106,8 +108,8 @@ public sealed partial class Home
     /// <summary>Handles one frame of a session of this home; <paramref name="session"/> is what <see cref="OnLogin"/> returned for this connection.</summary>
     public FrameResult OnFrame(ulong connection, uint session, FrameType type, ReadOnlySpan<byte> payload)
     {
-        ref var s = ref _sessions[session];
-        if (s.Connection != connection) return FrameResult.Closed; // rule 6: a connection that was taken over says nothing more
+        ref var s = ref _sessions.OfConnection(session, connection);
+        if (SessionTable.IsNone(ref s)) return FrameResult.Closed; // rule 6: a connection that was taken over says nothing more
 
         var error = ConnectionRules.ClientMaySend(s.Has(SessionFlags.Welcomed) ? ConnectionPhase.Established : ConnectionPhase.AwaitWelcome, type);
         if (error == ErrorCode.None)
@@ -157,7 +159,7 @@ public sealed partial class Home
     /// <summary>The connection sent what cannot be read, or what its session may not: says why and closes it.</summary>
     public void OnProtocolError(ulong connection, uint session, ErrorCode error, FrameType type)
     {
-        if (_sessions[session].Connection != connection) return;
+        if (SessionTable.IsNone(ref _sessions.OfConnection(session, connection))) return;
         Counters.ProtocolErrors++;
         CloseWith(session, error, (uint)type);
     }
@@ -181,6 +183,7 @@ public sealed partial class Home
 
         WorkOffAcknowledgements();
         _log.Submit();
+        _sessions.FoldIdle(_log);
     }
 
     public void OnRequest(int fromHome, ReadOnlySpan<byte> message)
@@ -234,8 +237,8 @@ public sealed partial class Home
         for (var n = waiting.Count; n > 0; n--)
         {
             var reference = waiting.Dequeue();
-            ref var s = ref _sessions[reference.Index];
-            if (s.Epoch != reference.Epoch || s.Connection == 0) continue;
+            ref var s = ref _sessions.OfEpoch(reference.Index, reference.Epoch);
+            if (SessionTable.IsNone(ref s) || s.Connection == 0) continue;
             _connections.Resume(s.Connection);
         }
     }
@@ -243,8 +246,8 @@ public sealed partial class Home
     /// <summary>The connection's output is gone: its cursor may go on.</summary>
     public void OnDrained(ulong connection, uint session)
     {
-        ref var s = ref _sessions[session];
-        if (s.Connection == connection) Pump(session, ref s);
+        ref var s = ref _sessions.OfConnection(session, connection);
+        if (!SessionTable.IsNone(ref s)) Pump(session, ref s);
     }
 
     private int HomeOf(ulong mailbox) => HomeMap.HomeOf(mailbox, _homes);
@@ -272,8 +275,8 @@ public sealed partial class Home
     private void ForwardEphemeral(ulong to, ulong from, EphemeralKind kind, ReadOnlySpan<byte> data)
     {
         var index = _sessions.Find(to);
-        if (index == 0 || !_sessions[index].IsOnline) return;
-        var connection = _sessions[index].Connection;
+        if (index == 0 || !_sessions.TryRead(index, out var s) || !s.IsOnline) return;
+        var connection = s.Connection;
         if (_connections.UnsentBytes(connection) > _options.ShedEphemeralAtUnsentBytes)
         {
             Counters.EphemeralShed++;

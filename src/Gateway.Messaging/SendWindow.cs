@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Gateway.Protocol;
 
 namespace Gateway.Messaging;
@@ -17,68 +18,85 @@ internal enum NumberState : byte
 /// <summary>
 /// A device's send window (rules 1 and 2): 64 numbers from the low mark on, each open, in flight or settled. Owned by the device's home.
 /// Invariants: only a committed number is settled; only the device moves the low mark, and only up; no bit is both settled and in flight.
-/// It outlives the session and the messages: <see cref="Low"/> and <see cref="Settled"/> are rebuilt from the log, in flight is not.
+/// It outlives the session and the messages: <see cref="Low"/> and <see cref="Settled"/> are rebuilt from the log. What is in flight is the
+/// session's to remember, since nothing is without one; it is handed in as a bitmap from the low mark on.
+/// 36 bytes for every device the node knows, connected or not, so eight-byte fields lie on multiples of four.
 /// </summary>
-internal struct SendWindow : IKeyed
+[StructLayout(LayoutKind.Sequential, Pack = 4)]
+internal struct SendWindow
 {
-    /// <summary>The device.</summary>
-    public ulong Key { get; set; }
+    private const uint HasSession = 1u << 31;
+
+    public ulong Device;
+    public ulong Low;
+    public ulong Settled;
 
     /// <summary>Rises whenever the device starts without state; numbers of older ones are fenced.</summary>
     public uint Incarnation;
 
-    /// <summary>Seconds since 1970.</summary>
-    public uint UsedAt;
+    /// <summary>The next window of its bucket in <see cref="WindowTable"/>.</summary>
+    public uint Next;
 
-    public ulong Low;
-    public ulong Settled;
-    public ulong InFlight;
+    // With the bit the session's index; without it the time of last use, which a window with a session has no need of: it is in use now.
+    private uint _use;
 
-    public void Begin(uint incarnation, uint usedAt)
+    /// <summary>The device's session, 0 for none.</summary>
+    public uint Session
     {
-        Incarnation = incarnation;
-        UsedAt = usedAt;
-        Low = 1;
-        Settled = 0;
-        InFlight = 0;
+        readonly get => (_use & HasSession) != 0 ? _use & ~HasSession : 0;
+        set => _use = value | HasSession;
     }
 
-    public readonly NumberState StateOf(ulong number)
+    /// <summary>When it was used last, in seconds since 1970, rounded down to even ones; 0 while there is a session.</summary>
+    public uint UsedAt
+    {
+        readonly get => (_use & HasSession) != 0 ? 0 : _use << 1;
+        set => _use = value >> 1;
+    }
+
+    public void Begin(uint incarnation)
+    {
+        Incarnation = incarnation;
+        Low = 1;
+        Settled = 0;
+    }
+
+    public readonly NumberState StateOf(ulong number, ulong inFlight)
     {
         if (number < Low) return NumberState.Below;
         var offset = number - Low;
         if (offset >= Wire.WindowSize) return NumberState.Beyond;
         var bit = 1UL << (int)offset;
         if ((Settled & bit) != 0) return NumberState.Settled;
-        return (InFlight & bit) != 0 ? NumberState.InFlight : NumberState.Open;
+        return (inFlight & bit) != 0 ? NumberState.InFlight : NumberState.Open;
     }
 
     /// <summary>The device waits for nothing below <paramref name="lowestOpen"/>. A lower value than before changes nothing.</summary>
-    public void Advance(ulong lowestOpen)
+    public void Advance(ulong lowestOpen, ref ulong inFlight)
     {
         if (lowestOpen <= Low) return;
         var shift = lowestOpen - Low;
         Low = lowestOpen;
         Settled = shift < 64 ? Settled >> (int)shift : 0;
-        InFlight = shift < 64 ? InFlight >> (int)shift : 0;
+        inFlight = shift < 64 ? inFlight >> (int)shift : 0;
     }
 
-    public void Begin(ulong number) => InFlight |= 1UL << (int)(number - Low);
+    public readonly void Begin(ulong number, ref ulong inFlight) => inFlight |= 1UL << (int)(number - Low);
 
     /// <summary>The number was committed. False when the device has moved past it since.</summary>
-    public bool Settle(ulong number)
+    public bool Settle(ulong number, ref ulong inFlight)
     {
         if (number < Low || number - Low >= Wire.WindowSize) return false;
         var bit = 1UL << (int)(number - Low);
-        InFlight &= ~bit;
+        inFlight &= ~bit;
         Settled |= bit;
         return true;
     }
 
     /// <summary>The number was refused and may be sent again.</summary>
-    public void Reopen(ulong number)
+    public readonly void Reopen(ulong number, ref ulong inFlight)
     {
         if (number < Low || number - Low >= Wire.WindowSize) return;
-        InFlight &= ~(1UL << (int)(number - Low));
+        inFlight &= ~(1UL << (int)(number - Low));
     }
 }

@@ -28,20 +28,27 @@ internal enum SessionFlags : ushort
     CreditSpent = 1024,
     /// <summary>In a queue of stopped cursors.</summary>
     Stopped = 2048,
+    /// <summary>Of an idle session: its position is also the last sequence appended here.</summary>
+    LastAppendedHere = 4096,
+    /// <summary>What a session may have while nothing of it is under way.</summary>
+    WhileIdle = Welcomed | TimerSet,
+    /// <summary>The connection ended before all was read that its device says it has processed; read on without it, to be acknowledged.</summary>
+    Finishing = 8192,
     /// <summary>What outlives a connection: it speaks of the mailbox.</summary>
     OfTheMailbox = AckListed | OwesRejection,
 }
 
 /// <summary>
 /// A device that is connected, or was and has something left to finish: its connection, its cursor over its mailbox, its credit, what was
-/// delivered and not yet acknowledged, and the receipts it owes. Owned by its home.
+/// delivered and not yet acknowledged, and the receipts it owes. Owned by its home. While it is connected and nothing is under way, all that
+/// is kept of it is an <see cref="IdleSession"/>; see <see cref="SessionTable"/>.
 /// Invariants: Processed &lt;= HighestDelivered; the cursor never passes what is committed; the delivered list holds, in order of sequence,
 /// the entries up to the cursor whose receipt was not asked for yet, less those the device rejected.
 /// </summary>
-internal struct Session : IKeyed
+internal struct Session
 {
     /// <summary>The device, which is also its mailbox.</summary>
-    public ulong Key { get; set; }
+    public ulong Key;
 
     /// <summary>0 when the device is not connected.</summary>
     public ulong Connection;
@@ -64,8 +71,11 @@ internal struct Session : IKeyed
     /// <summary>The highest sequence whose receipt was asked for; it leaves the mailbox when the receipt is durable.</summary>
     public ulong OwedThrough;
 
-    /// <summary>The last sequence appended to the mailbox since this structure exists; 0 for none.</summary>
+    /// <summary>The last sequence appended to the mailbox since this session exists; 0 for none.</summary>
     public ulong LastAppended;
+
+    /// <summary>The numbers in flight, from the window's low mark on; see <see cref="SendWindow"/>.</summary>
+    public ulong InFlight;
 
     public long ProgressAtMs;
 
@@ -86,13 +96,16 @@ internal struct Session : IKeyed
     /// <summary>First of the sends held back for order (rule 7).</summary>
     public uint HeldHead;
 
-    /// <summary>The window's index; the window outlives this structure.</summary>
+    /// <summary>The window's index; the window outlives the session.</summary>
     public uint Window;
 
     public SessionFlags Flags;
 
     /// <summary>How often in a row this connection was delivered to again without an acknowledgement in between.</summary>
     public byte Redeliveries;
+
+    /// <summary>Opened in this turn; <see cref="SessionTable"/>'s.</summary>
+    public bool Opened;
 
     public readonly bool IsOnline => Connection != 0 && (Flags & SessionFlags.Welcomed) != 0;
 
@@ -103,6 +116,19 @@ internal struct Session : IKeyed
     /// <summary>True when another body of this length may be delivered: within both credits, or nothing is unacknowledged (rule 11).</summary>
     public readonly bool HasCredit(int bodyBytes) =>
         UnackedMessages < CreditMessages && (UnackedMessages == 0 || UnackedBytes + (ulong)bodyBytes <= CreditBytes);
+
+    /// <summary>
+    /// Connected, and nothing is under way. If the mailbox is empty too, one position says all: whatever comes has a higher sequence than any
+    /// here, so it does not matter that the cursor or what is owed may have ended below what the device processed in an earlier session.
+    /// A device that rejected what it was sent last may do so again, which <see cref="HighestDelivered"/> above <see cref="Processed"/> allows:
+    /// such a session is not idle.
+    /// </summary>
+    public readonly bool IsIdle =>
+        Connection != 0 && Has(SessionFlags.Welcomed) && (Flags & ~SessionFlags.WhileIdle) == 0
+        && Outstanding == 0 && DeliveredHead == 0 && OwedHead == 0 && HeldHead == 0 && Redeliveries == 0
+        && Processed == HighestDelivered && Delivered <= Processed && OwedThrough <= Processed
+        && (LastAppended == 0 || LastAppended == Processed)
+        && CreditMessages <= ushort.MaxValue;
 }
 
 /// <summary>An entry that was delivered on a live connection and not yet acknowledged: what its receipt needs. In a list per session, oldest first.</summary>

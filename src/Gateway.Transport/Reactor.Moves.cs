@@ -80,15 +80,12 @@ public sealed partial class Reactor
         {
             var lease = _leases[slot.Input];
             var kept = lease.Peek();
-            record.Unread = kept.ToArray();
-            lease.Consume(in kept, 0);
+            kept.CopyTo(record.CarryUnread(checked((int)kept.Length)));
+            lease.Consume(in kept, kept.Length);
             DropInput(ref slot);
         }
 
-        if (slot.Output != 0)
-        {
-            record.Unsent = TakeUnsent(ref slot);
-        }
+        if (slot.Output != 0) TakeUnsent(ref slot, record);
 
         record.Flags = slot.Flags & SlotFlags.InHandshake;
         record.Deadline = slot.Deadline;
@@ -100,22 +97,21 @@ public sealed partial class Reactor
         _inbox.Move(departure.To, record);
     }
 
-    private byte[] TakeUnsent(ref ConnectionSlot slot)
+    private void TakeUnsent(ref ConnectionSlot slot, MoveRecord record)
     {
         var output = _outputs[slot.Output];
-        var unsent = new byte[output.Unsent];
+        var unsent = record.CarryUnsent(checked((int)output.Unsent));
         var fromBuffer = output.Written - output.Sent;
         if (fromBuffer != 0) output.Buffer!.Array.AsSpan(output.Sent, fromBuffer).CopyTo(unsent);
         if (output.Behind is { } behind)
         {
             var rest = behind.Peek();
-            rest.CopyTo(unsent.AsSpan(fromBuffer));
-            behind.Consume(in rest, 0);
+            rest.CopyTo(unsent[fromBuffer..]);
+            behind.Consume(in rest, rest.Length);
         }
 
         slot.Output = 0;
         _outputs.Return(output);
-        return unsent;
     }
 
     private void Arrive(int from, MoveRecord record)

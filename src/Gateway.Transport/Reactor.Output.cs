@@ -95,9 +95,23 @@ public sealed partial class Reactor
     private bool TryFit(Output output, int sizeHint, out Span<byte> room)
     {
         output.WritingBehind = false;
-        output.Buffer ??= _segments.Lend(Math.Max(sizeHint, Options.OutputBufferBytes));
+        var needed = output.Written + Math.Max(sizeHint, 1);
+        if (output.Buffer is null) output.Buffer = _segments.Lend(needed);
+        else if (needed > output.Buffer.Array.Length && needed <= Options.OutputBufferBytes && output.Sent == 0) Widen(output);
         room = output.Buffer.Array.AsSpan(output.Written);
         return room.Length >= Math.Max(sizeHint, 1);
+    }
+
+    /// <summary>
+    /// A turn buffer begins as small as its first frame, and becomes a full one when the connection is written to again in the same turn.
+    /// A storm of logins writes one short frame to each of very many, which would take a page each.
+    /// </summary>
+    private void Widen(Output output)
+    {
+        var small = output.Buffer!;
+        output.Buffer = _segments.Lend(Options.OutputBufferBytes);
+        small.Array.AsSpan(0, output.Written).CopyTo(output.Buffer.Array);
+        _segments.Return(small);
     }
 
     private Span<byte> Discarded(int sizeHint)

@@ -48,7 +48,7 @@ public sealed record ReactorGroupOptions
     /// <summary>Timers fired or looked at in a turn.</summary>
     public int TimersPerTurn { get; init; } = 4096;
 
-    /// <summary>A connection's turn buffer; larger ones are lent for larger hints.</summary>
+    /// <summary>A connection's turn buffer, once it was written to twice; larger ones are lent for larger hints.</summary>
     public int OutputBufferBytes { get; init; } = 4096;
 
     /// <summary>Connections written to before they are flushed ahead of the turn's end.</summary>

@@ -45,6 +45,7 @@ public sealed class SimulatedConnection
 
     internal bool IsClosing { get; set; }
     internal bool Lags { get; set; }
+    internal bool HasEnded { get; set; }
     internal bool HasDrained { get; set; }
 
     /// <summary>Input that was looked at and is no whole frame.</summary>
@@ -65,6 +66,13 @@ public sealed class SimulatedConnection
     public void Read(int bytes)
     {
         Outgoing.Consume(bytes);
+        Reactor.Touch(this);
+    }
+
+    /// <summary>The device hangs up in good order: the node reads what it wrote and, in the same turn, the end behind it.</summary>
+    public void HangUpBehindInput()
+    {
+        HasEnded = true;
         Reactor.Touch(this);
     }
 

@@ -180,6 +180,7 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
         }
 
         Receive(connection);
+        if (connection.HasEnded && connection.Input.Length == 0 && _connections.ContainsKey(connection.Id)) Forget(connection);
     }
 
     private bool MayRead(SimulatedConnection connection) =>

@@ -10,9 +10,10 @@ public class WindowBenchmarks
     private const int Batch = 64;
 
     private SendWindow _window;
+    private ulong _inFlight;
 
     [GlobalSetup]
-    public void Setup() => _window.Begin(incarnation: 1, usedAt: 0);
+    public void Setup() => _window.Begin(incarnation: 1);
 
     [Benchmark(OperationsPerInvoke = Batch)]
     public ulong SendAndSettle()
@@ -20,12 +21,12 @@ public class WindowBenchmarks
         var first = _window.Low;
         for (var number = first; number < first + Batch; number++)
         {
-            if (_window.StateOf(number) != NumberState.Open) throw new InvalidOperationException($"Number {number} is not open.");
-            _window.Begin(number);
+            if (_window.StateOf(number, _inFlight) != NumberState.Open) throw new InvalidOperationException($"Number {number} is not open.");
+            _window.Begin(number, ref _inFlight);
         }
 
-        for (var number = first; number < first + Batch; number++) _window.Settle(number);
-        for (var number = first; number < first + Batch; number++) _window.Advance(number + 1);
+        for (var number = first; number < first + Batch; number++) _window.Settle(number, ref _inFlight);
+        for (var number = first; number < first + Batch; number++) _window.Advance(number + 1, ref _inFlight);
         return _window.Low;
     }
 }

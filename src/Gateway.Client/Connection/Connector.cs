@@ -83,7 +83,7 @@ internal sealed class Connector
                 return Stopped(end);
             }
 
-            var pause = end.RetryAfter is { } hint ? _backoff.AfterHint(hint) : IsSlow(end) ? _backoff.Slow() : _backoff.Next();
+            var pause = IsSlow(end) ? _backoff.Slow() : end.RetryAfter is { } hint ? _backoff.AfterHint(hint) : _backoff.Next();
             _changed(new ClientStateChange(ClientState.Waiting, end.Reason, end.Code, end.Message, pause, end.InnerException));
             try
             {
@@ -117,10 +117,10 @@ internal sealed class Connector
             var credit = _parts.TakesMessages ? _options.CreditMessages : 0;
             var login = await Handshake.RunAsync(link, _options, _incarnation, _parts.Inbox.Position, credit, stopping);
             if (_incarnation != 0 && login.Incarnation != _incarnation)
-                throw new DisconnectedException(DisconnectReason.IncarnationFenced, "The node gave another incarnation than the one it was asked for.");
+                throw DisconnectedException.Violation("The node gave another incarnation than the one it was asked for.");
             await _options.Store.SetIncarnationAsync(login.Incarnation, login.Generation);
             Volatile.Write(ref _incarnation, login.Incarnation);
-            if (!_parts.Outbox.TryBegin(login.Incarnation, login.WindowLow, login.WindowSettled))
+            if (!_parts.Outbox.TryBegin(login.WindowLow, login.WindowSettled))
                 throw new DisconnectedException(DisconnectReason.IncarnationFenced, "The node knows of numbers that this store never gave: the store is an old copy.");
 
             while (_parts.Ephemerals.TryRead(out _))

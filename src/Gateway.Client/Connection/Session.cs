@@ -61,9 +61,15 @@ internal sealed partial class Session : IDeliverySession, IAsyncDisposable
         _parts.Inbox.Attach(null);
 
         if (_closing && _cause!.Reason != DisconnectReason.NodeError) return new DisconnectedException(DisconnectReason.Requested, "The client was stopped.");
-        return _goAway is { } g && _cause!.Reason == DisconnectReason.ConnectionLost
-            ? new DisconnectedException(DisconnectReason.GoAway, "The node sent the device away.", g.Reason, TimeSpan.FromMilliseconds(g.ReconnectAfterMs))
-            : _cause!;
+        if (_goAway is not { } goAway) return _cause!;
+        var hint = TimeSpan.FromMilliseconds(goAway.ReconnectAfterMs);
+        return _cause!.Reason switch
+        {
+            DisconnectReason.ConnectionLost => new DisconnectedException(DisconnectReason.GoAway, "The node sent the device away.", goAway.Reason, hint),
+            // The error says why the connection ended; when to come back was said before it.
+            DisconnectReason.NodeError => new DisconnectedException(DisconnectReason.NodeError, _cause.Message, _cause.Code, hint),
+            _ => _cause,
+        };
     }
 
     /// <summary>Something is to be sent.</summary>

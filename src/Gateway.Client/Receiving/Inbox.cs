@@ -18,8 +18,8 @@ internal sealed class Inbox
     private readonly Outbox _outbox;
     private readonly Action<Exception> _storeFailed;
     private readonly Channel<InboxItem> _queue;
-    private readonly Channel<(InboxItem Item, Task Stored)> _storing = Channel.CreateBounded<(InboxItem, Task)>(
-        new BoundedChannelOptions(MaxUncommitted) { SingleReader = true, SingleWriter = true });
+    private readonly Channel<(InboxItem Item, Task<IReadOnlyList<SettledMessage>> Stored)> _storing =
+        Channel.CreateBounded<(InboxItem, Task<IReadOnlyList<SettledMessage>>)>(new BoundedChannelOptions(MaxUncommitted) { SingleReader = true, SingleWriter = true });
     private readonly Lock _gate = new();
     private readonly Dictionary<ulong, InboxItem> _unstored = [];
     private readonly ulong _handled;
@@ -81,17 +81,20 @@ internal sealed class Inbox
         }
     }
 
-    /// <summary>The session that acknowledges from now on; null: none.</summary>
+    /// <summary>The session that acknowledges from now on; null: none. It hears how far the store is: that may have moved since it logged in.</summary>
     public void Attach(IDeliverySession? session)
     {
         TaskCompletionSource changed;
+        ulong position;
         lock (_gate)
         {
             _session = session;
+            position = _position;
             changed = _sessionChanged;
             _sessionChanged = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
+        session?.OnProcessed(position);
         changed.TrySetResult();
     }
 
@@ -179,11 +182,12 @@ internal sealed class Inbox
         }
     }
 
-    private Task Store(InboxItem item, MessageState state)
+    /// <summary>Has it stored; what a receipt changed comes back.</summary>
+    private async Task<IReadOnlyList<SettledMessage>> Store(InboxItem item, MessageState state)
     {
-        if (item.Message is { } message) return _options.Store.RecordMessageAsync(message, state);
-        _outbox.OnReceipt(item.Receipt!);
-        return _options.Store.RecordReceiptAsync(item.Receipt!);
+        if (item.Receipt is { } receipt) return await _options.Store.RecordReceiptAsync(receipt);
+        await _options.Store.RecordMessageAsync(item.Message!, state);
+        return [];
     }
 
     /// <summary>Follows the store, which completes in order, and moves the position behind it.</summary>
@@ -193,8 +197,7 @@ internal sealed class Inbox
         {
             try
             {
-                if (stored is Task<IReadOnlyList<SettledMessage>> receipt) _outbox.OnReceiptStored(await receipt);
-                else await stored;
+                _outbox.OnReceiptStored(await stored);
             }
             catch (Exception e)
             {

@@ -1,5 +1,4 @@
 using System.Threading.Channels;
-using Gateway.Protocol;
 
 namespace Gateway.Client;
 
@@ -10,7 +9,7 @@ namespace Gateway.Client;
 /// <para>Memory: the bodies of the window (64 messages) and of the batches being added; one handle for each open message of this run.</para>
 /// </summary>
 #pragma warning disable CA1001 // Neither a wait handle nor a timer is taken, so there is nothing to release; and outcomes on their way into the store come after the end.
-internal sealed class Outbox
+internal sealed partial class Outbox
 #pragma warning restore CA1001
 {
     private const int MaxBatch = 64;
@@ -30,7 +29,6 @@ internal sealed class Outbox
     private SendWindow _window;
     private int _windowEpoch;
     private int _fillEpoch;
-    private uint _incarnation;
     private ulong _nextNumber;
     private long _lastId;
     private bool _filling;
@@ -60,12 +58,6 @@ internal sealed class Outbox
         {
             lock (_gate) return _window.InFlight;
         }
-    }
-
-    /// <summary>Who is to be woken when something may be sent: the session's output.</summary>
-    public void Attach(Action wake)
-    {
-        lock (_gate) _wake = wake;
     }
 
     /// <summary>Adds a message; completes when it is durable.</summary>
@@ -114,97 +106,6 @@ internal sealed class Outbox
         }
     }
 
-    /// <summary>
-    /// Begins a session with the window as the node knows it, under the incarnation that the store has noted. False: the node knows of numbers that this
-    /// store never gave, so the store is an old copy and its numbers cannot be trusted: nothing may be sent under this incarnation.
-    /// </summary>
-    public bool TryBegin(uint incarnation, ulong windowLow, ulong windowSettled)
-    {
-        lock (_gate)
-        {
-            // Only what this device told moves the node's low mark, and it told durable marks only.
-            if (windowLow > _window.Low) return false;
-            for (var bit = 0; bit < Wire.WindowSize; bit++)
-            {
-                if ((windowSettled >> bit & 1) != 0 && windowLow + (ulong)bit >= _nextNumber) return false;
-            }
-
-            _incarnation = incarnation;
-            _window.Reset();
-        }
-
-        for (var bit = 0; bit < Wire.WindowSize; bit++)
-        {
-            if ((windowSettled >> bit & 1) != 0) OnAccepted(windowLow + (ulong)bit);
-        }
-
-        Fill();
-        return true;
-    }
-
-    /// <summary>The next message to send, and the lowest open number to send with it.</summary>
-    public bool TryTake(uint maxBodyBytes, out OutboxEntry? entry, out ulong lowestOpen)
-    {
-        while (true)
-        {
-            lock (_gate)
-            {
-                lowestOpen = _window.Low;
-                if (!_window.TryTake(_clock.NowMs, out entry)) return false;
-            }
-
-            if (entry!.Body.Length <= maxBodyBytes) return true;
-            // The node would close the connection over such a frame, each time anew.
-            Settle(entry.Number, new SendOutcome(MessageState.Refused, (ushort)RefusalReason.BodyTooLarge));
-        }
-    }
-
-    /// <summary>When something may be sent that may not be sent now; <see cref="long.MaxValue"/>: not by time alone.</summary>
-    public long NextDueMs()
-    {
-        lock (_gate) return _window.NextDueMs();
-    }
-
-    public void OnAccepted(ulong number) => Settle(number, new SendOutcome(MessageState.Accepted));
-
-    public void OnRefused(RefusedFrame refused)
-    {
-        if (refused.Reason.IsFinal())
-        {
-            Settle(refused.Number, refused.Reason == RefusalReason.OutcomeUnknown
-                ? new SendOutcome(MessageState.OutcomeUnknown)
-                : new SendOutcome(MessageState.Refused, (ushort)refused.Reason));
-            return;
-        }
-
-        var spread = _jitter.Between(1, 1.5);
-        lock (_gate)
-        {
-            if (!_window.Refuse(refused, _clock.NowMs, spread)) return;
-        }
-
-        Wake();
-    }
-
-    /// <summary>A receipt tells of numbers of the current incarnation: they were accepted, whether or not that was heard.</summary>
-    public void OnReceipt(ReceivedReceipt receipt)
-    {
-        // A peer writes its read receipts and may name any number; only the node's own receipts prove that it accepted a message.
-        if (receipt.Kind == ReceiptKind.Read) return;
-        lock (_gate)
-        {
-            if (receipt.Incarnation != _incarnation) return;
-        }
-
-        foreach (var number in receipt.Numbers) OnAccepted(number);
-    }
-
-    /// <summary>The store has noted what a receipt told.</summary>
-    public void OnReceiptStored(IReadOnlyList<SettledMessage> changed)
-    {
-        foreach (var message in changed) _deliveries.OnStored(message);
-    }
-
     /// <summary>Gives up a message. False: it has an outcome already.</summary>
     public async Task<bool> AbandonAsync(long id)
     {
@@ -236,32 +137,6 @@ internal sealed class Outbox
         {
             _order.Release();
         }
-    }
-
-    /// <summary>Ends the incarnation: what may have been sent is of unknown outcome, the rest is numbered anew. Between sessions.</summary>
-    public async Task FenceAsync()
-    {
-        await _order.WaitAsync();
-        try
-        {
-            lock (_gate) _incarnation = 0;
-            var result = await _store.FenceAsync();
-            lock (_gate)
-            {
-                _windowEpoch++;
-                _fillEpoch++;
-                _window = new SendWindow(1);
-                _nextNumber = result.NextNumber;
-            }
-
-            foreach (var message in result.Unknown) Tell(message);
-        }
-        finally
-        {
-            _order.Release();
-        }
-
-        Fill();
     }
 
     /// <summary>Completes when every message that is in the outbox now has an outcome.</summary>
@@ -348,25 +223,11 @@ internal sealed class Outbox
         Wake();
     }
 
-    private void Settle(ulong number, SendOutcome outcome)
-    {
-        OutboxEntry? entry;
-        int epoch;
-        lock (_gate)
-        {
-            entry = _window.Settle(number, byNode: true);
-            if (entry is null) return;
-            epoch = _windowEpoch;
-        }
-
-        _ = StoreAndTellAsync(entry, outcome, epoch);
-    }
-
     private async Task StoreAndTellAsync(OutboxEntry entry, SendOutcome outcome, int epoch)
     {
         try
         {
-            await _store.SettleAsync(entry.Id, outcome);
+            outcome = await _store.SettleAsync(entry.Id, outcome);
         }
         catch (Exception e)
         {
@@ -392,63 +253,6 @@ internal sealed class Outbox
         handle?.Settle(message.Outcome);
         _deliveries.OnStored(message);
         _settled(message);
-        CompleteFlushes();
-    }
-
-    private void Fill()
-    {
-        lock (_gate)
-        {
-            if (_filling || !NeedsFilling()) return;
-            _filling = true;
-        }
-
-        _ = FillAsync();
-    }
-
-    private bool NeedsFilling() => _window.Next < _nextNumber && _window.Next < _window.End;
-
-    private async Task FillAsync()
-    {
-        while (true)
-        {
-            ulong from, below;
-            int epoch;
-            lock (_gate)
-            {
-                if (!NeedsFilling())
-                {
-                    _filling = false;
-                    break;
-                }
-
-                from = _window.Next;
-                below = Math.Min(_window.End, _nextNumber);
-                epoch = _fillEpoch;
-            }
-
-            IReadOnlyList<OutboxEntry> entries;
-            try
-            {
-                entries = await _store.ReadOpenAsync(from, below, Wire.WindowSize);
-            }
-            catch (Exception e)
-            {
-                _storeFailed(e);
-                return;
-            }
-
-            lock (_gate)
-            {
-                if (epoch != _fillEpoch) continue;
-                var loaded = 0;
-                while (loaded < entries.Count && entries[loaded].Number < _window.End) _window.Load(entries[loaded++]);
-                if (loaded == entries.Count && loaded < Wire.WindowSize) _window.SkipTo(below);
-            }
-
-            Wake();
-        }
-
         CompleteFlushes();
     }
 

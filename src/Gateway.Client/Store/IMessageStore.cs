@@ -27,21 +27,29 @@ public interface IMessageStore : IAsyncDisposable
     /// <summary>Open messages with numbers in [<paramref name="from"/>, <paramref name="below"/>), in order of number.</summary>
     Task<IReadOnlyList<OutboxEntry>> ReadOpenAsync(ulong from, ulong below, int max);
 
-    /// <summary>Notes an outcome if it changes the message (see <see cref="MessageStates.MayBecome"/>): it is then no longer open.</summary>
-    Task SettleAsync(long id, SendOutcome outcome);
+    /// <summary>
+    /// Notes an outcome if it changes the message (see <see cref="MessageStates.MayBecome"/>): it is then no longer open, and what receipts said of it
+    /// while it was counts.
+    /// </summary>
+    /// <returns>What is known of the message now; <paramref name="outcome"/> when it is no longer in the history.</returns>
+    Task<SendOutcome> SettleAsync(long id, SendOutcome outcome);
 
     /// <summary>
-    /// Ends the incarnation: open messages with numbers in [lowest open, lowest open + 64) may have been sent, so they become outcome unknown;
-    /// later ones never were, so they stay open and are numbered from 1 again. The incarnation becomes 0.
+    /// Ends the incarnation: the outcome of every open message becomes unknown, also of those that this store never saw sent, since a copy of it may have
+    /// sent them. The incarnation becomes 0, and numbers begin at 1 again.
     /// </summary>
-    Task<FenceResult> FenceAsync();
+    /// <returns>The messages that were open, with what is known of them now: a receipt may have said more.</returns>
+    Task<IReadOnlyList<SettledMessage>> FenceAsync();
 
     /// <summary>Stores a message and moves the position to its sequence. A sequence at or below the position changes nothing.</summary>
     /// <param name="message">The message.</param>
     /// <param name="state">Received or rejected here.</param>
     Task RecordMessageAsync(ReceivedMessage message, MessageState state);
 
-    /// <summary>Applies a receipt to the messages it names, and moves the position to its sequence. A sequence at or below the position changes nothing.</summary>
+    /// <summary>
+    /// Applies a receipt to the messages it names that went to its peer, and moves the position to its sequence. What it says of an open one is kept
+    /// until that is settled. A sequence at or below the position changes nothing.
+    /// </summary>
     /// <returns>The messages whose state it changed.</returns>
     Task<IReadOnlyList<SettledMessage>> RecordReceiptAsync(ReceivedReceipt receipt);
 
@@ -65,11 +73,6 @@ public interface IMessageStore : IAsyncDisposable
 /// <param name="OpenCount">Open messages.</param>
 /// <param name="LastId">The highest id given.</param>
 public sealed record StoreSnapshot(uint Incarnation, uint Generation, ulong Position, ulong LowestOpen, ulong NextNumber, int OpenCount, long LastId);
-
-/// <summary>What the end of an incarnation did.</summary>
-/// <param name="Unknown">The messages that became outcome unknown.</param>
-/// <param name="NextNumber">The number the next message gets.</param>
-public sealed record FenceResult(IReadOnlyList<SettledMessage> Unknown, ulong NextNumber);
 
 /// <summary>A message on its way into the outbox.</summary>
 /// <param name="To">Recipient.</param>

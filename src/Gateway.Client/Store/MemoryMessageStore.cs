@@ -4,7 +4,8 @@ namespace Gateway.Client;
 
 /// <summary>
 /// A store for tests and for programs that keep nothing: durable as long as the object. It may be handed to one client after another.
-/// Any thread; a lock guards everything. Invariant: <c>_open</c> holds exactly the entries of <c>_history</c> that are open.
+/// Any thread; a lock guards everything. Invariants: <c>_open</c> holds exactly the entries of <c>_history</c> that are open; <c>_heard</c> holds
+/// those of which receipts have said something.
 /// </summary>
 /// <param name="maxHistory">Closed messages kept; the oldest go first.</param>
 public sealed class MemoryMessageStore(int maxHistory = 10_000) : IMessageStore
@@ -13,6 +14,7 @@ public sealed class MemoryMessageStore(int maxHistory = 10_000) : IMessageStore
     private readonly SortedDictionary<ulong, OutboxEntry> _open = [];
     private readonly SortedDictionary<long, HistoryEntry> _history = [];
     private readonly Dictionary<(uint Incarnation, ulong Number), long> _sent = [];
+    private readonly Dictionary<long, SentState> _heard = [];
     private readonly Dictionary<ulong, long> _received = [];
     private Address _owner;
     private uint _incarnation;
@@ -71,47 +73,34 @@ public sealed class MemoryMessageStore(int maxHistory = 10_000) : IMessageStore
         }
     }
 
-    public Task SettleAsync(long id, SendOutcome outcome)
+    public Task<SendOutcome> SettleAsync(long id, SendOutcome outcome)
     {
         lock (_gate)
         {
-            if (_history.TryGetValue(id, out var entry) && entry.Sent) Change(entry, outcome);
+            if (!_history.TryGetValue(id, out var entry) || !entry.Sent) return Task.FromResult(outcome);
+            var settled = StateOf(entry).Settle(outcome);
+            Change(entry, settled);
             Trim();
-            return Task.CompletedTask;
+            return Task.FromResult(settled.Outcome);
         }
     }
 
-    public Task<FenceResult> FenceAsync()
+    public Task<IReadOnlyList<SettledMessage>> FenceAsync()
     {
         lock (_gate)
         {
-            var lowest = LowestOpen();
-            var unknown = new List<SettledMessage>();
-            var kept = new List<OutboxEntry>();
-            foreach (var entry in _open.Values.ToArray())
+            var settled = new List<SettledMessage>();
+            foreach (var open in _open.Values.ToArray())
             {
-                if (entry.Number - lowest >= Wire.WindowSize)
-                {
-                    kept.Add(entry);
-                    continue;
-                }
-
-                var outcome = new SendOutcome(MessageState.OutcomeUnknown);
-                Change(_history[entry.Id], outcome);
-                unknown.Add(new SettledMessage(entry.Id, entry.To, outcome));
+                var entry = _history[open.Id];
+                var state = StateOf(entry).Settle(new SendOutcome(MessageState.OutcomeUnknown));
+                Change(entry, state);
+                settled.Add(new SettledMessage(entry.Id, entry.Peer, state.Outcome));
             }
 
-            _open.Clear();
             _incarnation = 0;
             _nextNumber = 1;
-            foreach (var entry in kept)
-            {
-                var renumbered = entry with { Number = _nextNumber++ };
-                _open.Add(renumbered.Number, renumbered);
-                Rename(_history[entry.Id], renumbered.Number);
-            }
-
-            return Task.FromResult(new FenceResult(unknown, _nextNumber));
+            return Task.FromResult<IReadOnlyList<SettledMessage>>(settled);
         }
     }
 
@@ -137,12 +126,13 @@ public sealed class MemoryMessageStore(int maxHistory = 10_000) : IMessageStore
         {
             if (receipt.Sequence <= _position) return Task.FromResult<IReadOnlyList<SettledMessage>>([]);
             _position = receipt.Sequence;
-            var outcome = new SendOutcome(MessageStates.Of(receipt.Kind), receipt.Reason);
             var changed = new List<SettledMessage>();
             foreach (var number in receipt.Numbers)
             {
-                if (_sent.TryGetValue((receipt.Incarnation, number), out var id) && _history.TryGetValue(id, out var entry) && MessageStates.MayReport(receipt.Peer, entry.Peer) && Change(entry, outcome))
-                    changed.Add(new SettledMessage(id, entry.Peer, outcome));
+                if (!_sent.TryGetValue((receipt.Incarnation, number), out var id) || !_history.TryGetValue(id, out var entry)) continue;
+                if (!SentState.Concerns(receipt.Peer, entry.Peer, entry.Kind)) continue;
+                var state = StateOf(entry).Hear(receipt);
+                if (Change(entry, state)) changed.Add(new SettledMessage(id, entry.Peer, state.Outcome));
             }
 
             return Task.FromResult<IReadOnlyList<SettledMessage>>(changed);
@@ -181,11 +171,16 @@ public sealed class MemoryMessageStore(int maxHistory = 10_000) : IMessageStore
         return _nextNumber;
     }
 
-    private bool Change(HistoryEntry entry, SendOutcome outcome)
+    private SentState StateOf(HistoryEntry entry) =>
+        _heard.TryGetValue(entry.Id, out var heard) ? heard : new SentState(new SendOutcome(entry.State, entry.Reason));
+
+    /// <summary>True when its outcome changed.</summary>
+    private bool Change(HistoryEntry entry, SentState state)
     {
-        if (!entry.State.MayBecome(outcome.State)) return false;
+        if (state.SaidRead || state.Told.State != MessageState.Open) _heard[entry.Id] = state;
+        if (entry.State == state.Outcome.State) return false;
         if (entry.State == MessageState.Open) _open.Remove(entry.Number);
-        _history[entry.Id] = entry with { State = outcome.State, Reason = outcome.Reason };
+        _history[entry.Id] = entry with { State = state.Outcome.State, Reason = state.Outcome.Reason };
         return true;
     }
 
@@ -203,6 +198,7 @@ public sealed class MemoryMessageStore(int maxHistory = 10_000) : IMessageStore
         {
             if (entry.Sent && entry.State == MessageState.Open) continue;
             _history.Remove(entry.Id);
+            _heard.Remove(entry.Id);
             if (entry.Sent) _sent.Remove((entry.Incarnation, entry.Number));
             else _received.Remove(entry.Sequence);
             return;

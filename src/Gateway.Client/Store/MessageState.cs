@@ -47,16 +47,11 @@ public static class MessageStates
         // Whoever read it, the node has not said that it accepted it: a peer's word must not close what is still to be sent.
         MessageState.Open => next is > MessageState.Open and <= MessageState.Abandoned and not MessageState.Read,
         MessageState.Accepted => next.IsReceipt(),
-        MessageState.OutcomeUnknown or MessageState.Abandoned => next == MessageState.Accepted || next.IsReceipt(),
+        // What its peer claims is no word of the node's, which alone knows whether it accepted it.
+        MessageState.OutcomeUnknown or MessageState.Abandoned => next == MessageState.Accepted || (next.IsReceipt() && next != MessageState.Read),
         MessageState.Delivered => next == MessageState.Read,
         _ => false,
     };
-
-    /// <summary>
-    /// True when a receipt from <paramref name="peer"/> may speak of a message sent to <paramref name="to"/>: the same person, on whichever device, or a group.
-    /// Read receipts are written by peers, who could name any number.
-    /// </summary>
-    public static bool MayReport(Address peer, Address to) => to.Kind == AddressKind.Group || (to.Kind == peer.Kind && to.Number == peer.Number);
 
     /// <summary>The state a receipt of this kind tells of.</summary>
     public static MessageState Of(ReceiptKind kind) => kind switch

@@ -60,13 +60,9 @@ public sealed class SqliteMessageStore : IMessageStore
 
     public Task<IReadOnlyList<OutboxEntry>> ReadOpenAsync(ulong from, ulong below, int max) => _writer.RunAsync(t => t.ReadOpen(from, below, max));
 
-    public Task SettleAsync(long id, SendOutcome outcome) => _writer.RunAsync(t =>
-    {
-        t.Settle(id, outcome);
-        return true;
-    });
+    public Task<SendOutcome> SettleAsync(long id, SendOutcome outcome) => _writer.RunAsync(t => t.Settle(id, outcome));
 
-    public Task<FenceResult> FenceAsync() => _writer.RunAsync(t => t.Fence());
+    public Task<IReadOnlyList<SettledMessage>> FenceAsync() => _writer.RunAsync(t => t.Fence());
 
     public Task RecordMessageAsync(ReceivedMessage message, MessageState state) => _writer.RunAsync(t =>
     {

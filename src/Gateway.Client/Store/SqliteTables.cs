@@ -8,21 +8,24 @@ namespace Gateway.Client;
 /// fields and written once a transaction. Any exception ends the store, so the fields never outlive a rollback.
 /// <code>
 /// identity  one row: owner, incarnation, generation, position, next number
-/// message   id | sent 0/1 | peer | state | reason | incarnation | number | sequence | kind | expiry s | at ms | body
+/// message   id | sent 0/1 | peer | state | reason | incarnation | number | sequence | kind | expiry s | at ms | body | told | told_reason | said_read
 ///           index of sent ones by (incarnation, number); unique sequence of received ones; index of the open ones by number
 /// </code>
+/// Sent ones: state with reason, told with its reason and said_read are a <see cref="SentState"/>. Format 1 lacked the last three columns.
 /// Unsigned values are stored as SQLite's signed 64 bits; sequences, numbers and addresses stay below 2^63.
 /// </summary>
 internal sealed class SqliteTables : IDisposable
 {
     private const int ApplicationId = 0x47575931; // "GWY1"
-    private const int SchemaVersion = 1;
+    private const int SchemaVersion = 2;
+    private const string AddHeard = "ALTER TABLE message ADD COLUMN told INTEGER NOT NULL DEFAULT 0; ALTER TABLE message ADD COLUMN told_reason INTEGER NOT NULL DEFAULT 0; ALTER TABLE message ADD COLUMN said_read INTEGER NOT NULL DEFAULT 0;";
+    private const string SentColumns = "id, peer, kind, state, reason, told, told_reason, said_read";
     private const string Columns = "id, sent, peer, state, reason, incarnation, number, sequence, kind, at, body";
 
     private readonly long _maxHistory;
     private readonly SqliteConnection _connection;
     private readonly List<SqliteCommand> _prepared = [];
-    private readonly SqliteCommand _begin, _commit, _rollback, _saveIdentity, _insertSent, _insertReceived, _readOpen, _find, _findState, _findSent, _setState, _rename, _adopt, _readHistory, _readPeer, _markRead, _trim, _lowestOpen;
+    private readonly SqliteCommand _begin, _commit, _rollback, _saveIdentity, _insertSent, _insertReceived, _readOpen, _find, _readState, _findSent, _setState, _readOpenStates, _adopt, _readHistory, _readPeer, _markRead, _trim, _lowestOpen;
     private Address _owner;
     private uint _incarnation;
     private uint _generation;
@@ -64,10 +67,10 @@ internal sealed class SqliteTables : IDisposable
         _insertReceived = Prepare("INSERT INTO message(sent, peer, state, incarnation, number, sequence, at, body) VALUES(0, @a, @b, @c, @d, @e, @f, @g)", 7);
         _readOpen = Prepare("SELECT id, number, peer, kind, expiry, body FROM message WHERE sent=1 AND state=0 AND number>=@a AND number<@b ORDER BY number LIMIT @c", 3);
         _find = Prepare($"SELECT {Columns} FROM message WHERE id=@a", 1);
-        _findState = Prepare("SELECT state FROM message WHERE sent=1 AND id=@a", 1);
-        _findSent = Prepare("SELECT id, peer, state FROM message WHERE sent=1 AND incarnation=@a AND number=@b ORDER BY id DESC LIMIT 1", 2);
-        _setState = Prepare("UPDATE message SET state=@b, reason=@c WHERE id=@a", 3);
-        _rename = Prepare("UPDATE message SET incarnation=@b, number=@c WHERE id=@a", 3);
+        _readState = Prepare($"SELECT {SentColumns} FROM message WHERE sent=1 AND id=@a", 1);
+        _findSent = Prepare($"SELECT {SentColumns} FROM message WHERE sent=1 AND incarnation=@a AND number=@b ORDER BY id DESC LIMIT 1", 2);
+        _setState = Prepare("UPDATE message SET state=@b, reason=@c, told=@d, told_reason=@e, said_read=@f WHERE id=@a", 6);
+        _readOpenStates = Prepare($"SELECT {SentColumns} FROM message WHERE sent=1 AND state=0 ORDER BY number");
         _adopt = Prepare("UPDATE message SET incarnation=@a WHERE sent=1 AND state=0", 1);
         _readHistory = Prepare($"SELECT {Columns} FROM message WHERE id<@a ORDER BY id DESC LIMIT @b", 2);
         _readPeer = Prepare($"SELECT {Columns} FROM message WHERE id<@a AND peer=@c ORDER BY id DESC LIMIT @b", 3);
@@ -153,34 +156,35 @@ internal sealed class SqliteTables : IDisposable
         return entries;
     }
 
-    public void Settle(long id, SendOutcome outcome)
+    public SendOutcome Settle(long id, SendOutcome outcome)
     {
-        Bind(_findState, id);
-        if (_findState.ExecuteScalar() is long state) Change(id, (MessageState)state, outcome);
+        Bind(_readState, id);
+        if (ReadSent(_readState) is not { } sent) return outcome;
+        var settled = sent.State.Settle(outcome);
+        Change(sent, settled);
+        return settled.Outcome;
     }
 
-    public FenceResult Fence()
+    public IReadOnlyList<SettledMessage> Fence()
     {
-        var lowest = LowestOpen();
-        var unknown = new List<SettledMessage>();
-        foreach (var entry in ReadOpen(lowest, lowest + Wire.WindowSize, Wire.WindowSize))
+        var open = new List<Sent>();
+        using (var reader = _readOpenStates.ExecuteReader())
         {
-            var outcome = new SendOutcome(MessageState.OutcomeUnknown);
-            Change(entry.Id, MessageState.Open, outcome);
-            unknown.Add(new SettledMessage(entry.Id, entry.To, outcome));
+            while (reader.Read()) open.Add(ReadSent(reader));
         }
 
-        // In steps, so that the bodies of a long outbox are not all in memory. The new numbers lie below the old ones: no step meets its own work.
+        var settled = new List<SettledMessage>(open.Count);
+        foreach (var sent in open)
+        {
+            var state = sent.State.Settle(new SendOutcome(MessageState.OutcomeUnknown));
+            Change(sent, state);
+            settled.Add(new SettledMessage(sent.Id, sent.To, state.Outcome));
+        }
+
         _incarnation = 0;
-        var next = 1UL;
-        for (var from = lowest + Wire.WindowSize; ReadOpen(from, ulong.MaxValue, Wire.WindowSize) is { Count: > 0 } step; from = step[^1].Number + 1)
-        {
-            foreach (var entry in step) Execute(_rename, entry.Id, 0, (long)next++);
-        }
-
-        _nextNumber = next;
+        _nextNumber = 1;
         _identityChanged = true;
-        return new FenceResult(unknown, next);
+        return settled;
     }
 
     public void RecordMessage(ReceivedMessage message, MessageState state)
@@ -194,23 +198,13 @@ internal sealed class SqliteTables : IDisposable
     public IReadOnlyList<SettledMessage> RecordReceipt(ReceivedReceipt receipt)
     {
         if (!MovePosition(receipt.Sequence)) return [];
-        var outcome = new SendOutcome(MessageStates.Of(receipt.Kind), receipt.Reason);
         var changed = new List<SettledMessage>();
         foreach (var number in receipt.Numbers)
         {
-            long id;
-            Address to;
-            MessageState state;
             Bind(_findSent, receipt.Incarnation, Signed(number));
-            using (var reader = _findSent.ExecuteReader())
-            {
-                if (!reader.Read()) continue;
-                id = reader.GetInt64(0);
-                to = new Address((ulong)reader.GetInt64(1));
-                state = (MessageState)reader.GetByte(2);
-            }
-
-            if (MessageStates.MayReport(receipt.Peer, to) && Change(id, state, outcome)) changed.Add(new SettledMessage(id, to, outcome));
+            if (ReadSent(_findSent) is not { } sent || !SentState.Concerns(receipt.Peer, sent.To, sent.Kind)) continue;
+            var state = sent.State.Hear(receipt);
+            if (Change(sent, state)) changed.Add(new SettledMessage(sent.Id, sent.To, state.Outcome));
         }
 
         return changed;
@@ -264,11 +258,16 @@ internal sealed class SqliteTables : IDisposable
                 CREATE UNIQUE INDEX message_received ON message(sequence) WHERE sent=0;
                 CREATE INDEX message_open ON message(number) WHERE sent=1 AND state=0;
                 CREATE INDEX message_peer ON message(peer, id);
+                {AddHeard}
                 """);
         }
         else if (Scalar("PRAGMA application_id") != ApplicationId)
         {
             throw new MessageStoreException($"'{path}' is a database, but not a message store.");
+        }
+        else if (version == 1)
+        {
+            Run($"{AddHeard} PRAGMA user_version={SchemaVersion};");
         }
         else if (version != SchemaVersion)
         {
@@ -300,13 +299,26 @@ internal sealed class SqliteTables : IDisposable
         return true;
     }
 
-    private bool Change(long id, MessageState current, SendOutcome outcome)
+    /// <summary>True when its outcome changed.</summary>
+    private bool Change(in Sent sent, SentState next)
     {
-        if (!current.MayBecome(outcome.State)) return false;
-        Execute(_setState, id, (int)outcome.State, (int)outcome.Reason);
-        if (current == MessageState.Open) _closed++;
-        return true;
+        if (next == sent.State) return false;
+        Execute(
+            _setState, sent.Id, (int)next.Outcome.State, (int)next.Outcome.Reason, (int)next.Told.State, (int)next.Told.Reason, next.SaidRead ? 1 : 0);
+        if (sent.State.Outcome.State == MessageState.Open && next.Outcome.State != MessageState.Open) _closed++;
+        return next.Outcome != sent.State.Outcome;
     }
+
+    private static Sent? ReadSent(SqliteCommand command)
+    {
+        using var reader = command.ExecuteReader();
+        return reader.Read() ? ReadSent(reader) : null;
+    }
+
+    private static Sent ReadSent(SqliteDataReader r) => new(
+        r.GetInt64(0), new Address((ulong)r.GetInt64(1)), (SendKind)r.GetByte(2),
+        new SentState(
+            new SendOutcome((MessageState)r.GetByte(3), (ushort)r.GetInt32(4)), new SendOutcome((MessageState)r.GetByte(5), (ushort)r.GetInt32(6)), r.GetBoolean(7)));
 
     private ulong LowestOpen() => _lowestOpen.ExecuteScalar() is long number ? (ulong)number : _nextNumber;
 
@@ -357,4 +369,7 @@ internal sealed class SqliteTables : IDisposable
         command.CommandText = sql;
         return command.ExecuteScalar()!;
     }
+
+    /// <summary>What decides about a sent message.</summary>
+    private readonly record struct Sent(long Id, Address To, SendKind Kind, SentState State);
 }

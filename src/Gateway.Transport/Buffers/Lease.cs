@@ -12,6 +12,7 @@ internal sealed class Lease(PipeOptions options)
 {
     private readonly Pipe _pipe = new(options);
     private bool _unflushed;
+    private bool _spanIsOut;
 
     /// <summary>Its place in <see cref="LeasePool"/>, never 0 while it is out.</summary>
     public uint Index { get; set; }
@@ -24,12 +25,17 @@ internal sealed class Lease(PipeOptions options)
     /// <summary>The tick at which the byte now at the front was kept.</summary>
     public uint SinceTick { get; set; }
 
-    public Span<byte> GetSpan(int sizeHint) => _pipe.Writer.GetSpan(sizeHint);
+    public Span<byte> GetSpan(int sizeHint)
+    {
+        _spanIsOut = true;
+        return _pipe.Writer.GetSpan(sizeHint);
+    }
 
     public void Advance(int bytes)
     {
         _pipe.Writer.Advance(bytes);
         Bytes += bytes;
+        _spanIsOut = false;
         _unflushed = true;
     }
 
@@ -66,12 +72,15 @@ internal sealed class Lease(PipeOptions options)
 
     public void Reset()
     {
+        SinceTick = 0;
+        // A pipe that was read to its end has given its memory back and keeps its segment objects; resetting it would drop them.
+        if (Bytes == 0 && !_unflushed && !_spanIsOut) return;
         _pipe.Writer.Complete();
         _pipe.Reader.Complete();
         _pipe.Reset();
         Bytes = 0;
-        SinceTick = 0;
         _unflushed = false;
+        _spanIsOut = false;
     }
 }
 
@@ -81,6 +90,8 @@ internal sealed class Lease(PipeOptions options)
 /// </summary>
 internal sealed class LeasePool
 {
+    private const int PipeSegmentBytes = 4 * 1024;
+
     private readonly ObjectPool<Lease> _pool;
     private readonly Stack<uint> _freeIndices = new();
     private Lease?[] _leases = new Lease?[64];
@@ -94,7 +105,7 @@ internal sealed class LeasePool
             writerScheduler: PipeScheduler.Inline,
             pauseWriterThreshold: 0,
             resumeWriterThreshold: 0,
-            minimumSegmentSize: SegmentPool.SmallestBytes,
+            minimumSegmentSize: PipeSegmentBytes,
             useSynchronizationContext: false);
         _pool = new DefaultObjectPool<Lease>(new Policy(options), maxKept);
     }

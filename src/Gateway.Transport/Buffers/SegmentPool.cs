@@ -3,15 +3,15 @@ using System.Buffers;
 namespace Gateway.Transport.Buffers;
 
 /// <summary>
-/// The buffers of one reactor: turn buffers of output and the segments of leased pipes. Sizes 4 KiB, 16 KiB, 64 KiB, 256 KiB and 1 MiB
-/// are kept for reuse up to a bound; larger ones are made and dropped. What is out is charged to the budget, so the reactor's buffered
-/// bytes are the memory it really holds. Owned by the reactor's thread.
+/// The buffers of one reactor: turn buffers of output and the segments of leased pipes. Sizes 256 B, 1 KiB, 4 KiB, ... 1 MiB are kept for
+/// reuse up to a bound; larger ones are made and dropped. What is out is charged to the budget, so the reactor's buffered bytes are the
+/// memory it really holds. Owned by the reactor's thread.
 /// </summary>
 internal sealed class SegmentPool : MemoryPool<byte>
 {
-    public const int SmallestBytes = 4 * 1024;
+    public const int SmallestBytes = 256;
 
-    private const int Classes = 5;
+    private const int Classes = 7;
     private const int ClassShift = 2;
 
     private readonly Stack<Segment>[] _kept = new Stack<Segment>[Classes];

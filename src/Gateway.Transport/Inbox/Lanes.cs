@@ -8,10 +8,10 @@ internal sealed class Lanes : IDisposable
 {
     public Lanes(ReactorGroupOptions options)
     {
-        Requests = new MessageRing(options.RequestLaneBytes);
+        Requests = new MessageRing(options.RequestLaneBytes, restarts: true);
         // Outstanding replies and one skip to the start of the ring, which is smaller than a reply, always fit.
         Replies = new MessageRing((options.ReplySlots + 1) * MessageRing.SizeOf(options.ReplySlotBytes));
-        Notices = new MessageRing(options.NoticeLaneBytes);
+        Notices = new MessageRing(options.NoticeLaneBytes, restarts: true);
         Moves = new MoveLane(options.MoveLaneSlots);
         Capacity = 2L * options.ReplySlots + options.MoveLaneSlots + options.NoticeLaneBytes / MessageRing.SizeOf(1);
     }

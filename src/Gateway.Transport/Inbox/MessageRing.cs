@@ -11,7 +11,8 @@ namespace Gateway.Transport.Inbox;
 /// length u32 | written at u32, ms | payload ... | zero to seven bytes, so that the next header is 8-byte aligned
 /// </code>
 /// A length of all ones skips to the start of the ring. Positions count bytes and never wrap. Memory is taken from the kernel by the
-/// producer's first write and then page by page.
+/// producer's first write and then page by page, as far as the ring was ever filled: one that restarts is at its start again whenever it is
+/// found empty at the end of a page. There are as many lanes as reactors squared, and most of most of them is never needed.
 /// <para>Order: the producer fills a message, then stores Tail with release; the consumer loads Tail with acquire, so it sees whole
 /// messages. The consumer has done with a message, then stores Head with release; the producer loads Head with acquire before it writes
 /// over it. Each side keeps its own copy of the other's position and touches the other's cache line only when that copy says empty or
@@ -23,15 +24,22 @@ internal sealed unsafe class MessageRing : IDisposable
     private const int TimeOffset = 4;
     private const int Alignment = 8;
     private const uint Skip = uint.MaxValue;
+    private const int PageBytes = 4096;
 
     private readonly long _capacity;
+    private readonly bool _restarts;
     private byte* _bytes;
     private Positions _positions;
 
     /// <param name="capacityBytes">Rounded up to a power of two of at least a page.</param>
-    public MessageRing(long capacityBytes)
+    /// <param name="restarts">
+    /// Goes back to the start when it may. What is skipped is not to be had until the next message was taken: not for a ring that
+    /// promises room.
+    /// </param>
+    public MessageRing(long capacityBytes, bool restarts = false)
     {
-        _capacity = (long)BitOperations.RoundUpToPowerOf2((ulong)Math.Max(capacityBytes, 4096));
+        _capacity = (long)BitOperations.RoundUpToPowerOf2((ulong)Math.Max(capacityBytes, PageBytes));
+        _restarts = restarts;
     }
 
     /// <summary>Ring bytes that a message of <paramref name="payloadBytes"/> takes.</summary>
@@ -78,7 +86,7 @@ internal sealed unsafe class MessageRing : IDisposable
         var tail = _positions.Tail;
         var offset = tail & (_capacity - 1);
         var toEnd = _capacity - offset;
-        var skipped = size > toEnd ? toEnd : 0;
+        var skipped = size > toEnd || MayRestart(tail, offset, size) ? toEnd : 0;
         if (!HasRoom(tail, size + skipped)) return false;
         if (_bytes is null) Allocate();
 
@@ -166,6 +174,19 @@ internal sealed unsafe class MessageRing : IDisposable
         if (_bytes is null) return;
         _ = Syscalls.Unmap((nint)_bytes, (nuint)_capacity);
         _bytes = null;
+    }
+
+    /// <summary>
+    /// The message would begin another page and the ring is empty. Only there is the consumer's position looked at, so that a busy ring does
+    /// not share its cache line for every message. What is skipped and the message fit together if the message ends before this offset.
+    /// </summary>
+    private bool MayRestart(long tail, long offset, long size)
+    {
+        if (!_restarts || size > offset) return false;
+        var inPage = offset & (PageBytes - 1);
+        if (inPage != 0 && inPage + size <= PageBytes) return false;
+        _positions.HeadSeen = Volatile.Read(ref _positions.Head);
+        return _positions.HeadSeen == tail;
     }
 
     private bool HasRoom(long tail, long size)

@@ -9,6 +9,8 @@ namespace Gateway.Transport.Inbox;
 internal sealed class MoveRecord
 {
     private readonly byte[] _context = new byte[Reactor.MaxMoveContextBytes];
+    private readonly CarriedBytes _unread = new();
+    private readonly CarriedBytes _unsent = new();
     private int _contextBytes;
 
     public int Descriptor { get; set; }
@@ -23,9 +25,15 @@ internal sealed class MoveRecord
     /// <summary>When it was published, in the low 32 bits of the group's milliseconds.</summary>
     public uint PublishedAtMs { get; set; }
 
-    public byte[] Unread { get; set; } = [];
+    public ReadOnlySpan<byte> Unread => _unread.Bytes;
 
-    public byte[] Unsent { get; set; } = [];
+    public ReadOnlySpan<byte> Unsent => _unsent.Bytes;
+
+    /// <summary>Room for what was received and not consumed.</summary>
+    public Span<byte> CarryUnread(int bytes) => _unread.Take(bytes);
+
+    /// <summary>Room for what was written and not sent.</summary>
+    public Span<byte> CarryUnsent(int bytes) => _unsent.Take(bytes);
 
     public ReadOnlySpan<byte> Context => _context.AsSpan(0, _contextBytes);
 
@@ -39,8 +47,32 @@ internal sealed class MoveRecord
     {
         Descriptor = -1;
         _contextBytes = 0;
-        Unread = [];
-        Unsent = [];
+        _unread.Clear();
+        _unsent.Clear();
+    }
+
+    /// <summary>Bytes on their way, in an array that the record keeps for its next connection unless it is a large one.</summary>
+    private sealed class CarriedBytes
+    {
+        private const int MaxKeptBytes = 4096;
+
+        private byte[] _array = [];
+        private int _length;
+
+        public ReadOnlySpan<byte> Bytes => _array.AsSpan(0, _length);
+
+        public Span<byte> Take(int bytes)
+        {
+            if (bytes > _array.Length) _array = new byte[Math.Max(256, bytes)];
+            _length = bytes;
+            return _array.AsSpan(0, bytes);
+        }
+
+        public void Clear()
+        {
+            _length = 0;
+            if (_array.Length > MaxKeptBytes) _array = [];
+        }
     }
 }
 

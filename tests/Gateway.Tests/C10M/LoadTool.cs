@@ -35,8 +35,10 @@ internal sealed class LoadTool : IDisposable
         var environment = new LoadEnvironment(_folder.FullName, output, errors, IsTerminal: false, Program, TimeProvider.System, () => Interlocked.Increment(ref _nextAddress));
         string[] common =
         [
-            "--target", string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port}"), "--secret", PathOf("secret"), "--json", "result.json", "--quiet",
+            "--target", string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port}"), "--json", "result.json", "--quiet",
         ];
+        // An echo knows no devices and takes no secret.
+        if (arguments[0] != "echo") common = [.. common, "--secret", PathOf("secret")];
         File.Delete(PathOf("result.json"));
         var exitCode = LoadProgram.Run([.. arguments, .. common], environment, interrupt);
         var json = File.Exists(PathOf("result.json")) ? JsonNode.Parse(File.ReadAllText(PathOf("result.json")))!.AsObject() : [];

@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using Gateway.Load.Cli;
 using Gateway.Load.Conduct;
 using Gateway.Load.Devices;
 using Gateway.Load.Measure;
+using Gateway.Tests.Transport;
 using Xunit;
 
 namespace Gateway.Tests.C10M;
@@ -198,4 +200,28 @@ public class MeasureTests
     [InlineData("99999999h")]
     [InlineData("1d")]
     public void What_is_no_duration_is_refused(string text) => Assert.False(Units.TryParseDuration(text, out _));
+
+    [Fact]
+    public void A_server_is_measured_with_the_processes_that_descend_from_it()
+    {
+        // The outer shells only wait; the innermost works, then stays.
+        using var server = Process.Start(new ProcessStartInfo(
+            "sh", ["-c", "sh -c '(i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; exec sleep 100) & wait' & wait"]))!;
+        try
+        {
+            var process = new ServerProcess(server.Id);
+            Wait.Until(() => process.CpuSeconds() > 0.03, "the grandchild's CPU time");
+            using var self = Process.GetProcessById(server.Id);
+            Assert.True(self.TotalProcessorTime.TotalSeconds < 0.03, "the shell itself was to do nothing");
+            Assert.True(process.MemoryBytes() > 0);
+        }
+        finally
+        {
+            server.Kill(entireProcessTree: true);
+            server.WaitForExit();
+        }
+
+        Assert.Null(new ServerProcess(server.Id).CpuSeconds());
+        Assert.Null(new ServerProcess(server.Id).MemoryBytes());
+    }
 }

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Gateway.Tests.EndToEnd;
 using Gateway.Tests.Transport;
 using Xunit;
 
@@ -17,10 +16,11 @@ public sealed class NodeTests : IDisposable
         _folder.Dispose();
     }
 
-    [Fact]
-    public async Task The_tools_counts_are_the_nodes_ledger()
+    [Theory]
+    [OneAndEightReactors]
+    public async Task The_tools_counts_are_the_nodes_ledger(int reactors)
     {
-        await using var node = await StartAsync();
+        await using var node = await StartAsync(reactors);
         var accepted = 0L;
         string[][] commands =
         [
@@ -41,10 +41,11 @@ public sealed class NodeTests : IDisposable
         await AssertLedger(node, accepted);
     }
 
-    [Fact]
-    public async Task A_node_killed_under_load_loses_nothing_that_it_had_accepted()
+    [Theory]
+    [OneAndEightReactors]
+    public async Task A_node_killed_under_load_loses_nothing_that_it_had_accepted(int reactors)
     {
-        await using var node = await StartAsync();
+        await using var node = await StartAsync(reactors);
         var running = Task.Run(() => _tool.Run(
             node.NativePort, CancellationToken.None, "relay", "--pairs", "10", "--window", "32", "--messages", "60000", "--reconnect", "--stall", "60s"));
         for (var kill = 1; kill <= 2; kill++)
@@ -64,9 +65,9 @@ public sealed class NodeTests : IDisposable
         await AssertLedger(node, 60_000);
     }
 
-    private async Task<NodeProcess> StartAsync()
+    private async Task<NodeProcess> StartAsync(int reactors)
     {
-        var node = new NodeProcess(_folder.File("data"), "--reactors", "2");
+        var node = new NodeProcess(_folder.File("data"), "--reactors", $"{reactors}");
         await node.StartAsync();
         File.Copy(Path.Combine(node.Data, "secret"), _tool.PathOf("secret"), overwrite: true);
         return node;

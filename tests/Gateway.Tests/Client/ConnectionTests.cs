@@ -100,17 +100,30 @@ public class ConnectionTests
 
         connection = await node.LoginAsync(new Welcome(Incarnation: 6));
         Assert.Equal(0U, connection.Client.Incarnation);
-        foreach (var message in messages.Take(64)) Assert.Equal(MessageState.OutcomeUnknown, (await message.Accepted.WaitAsync(FakeNode.Deadline)).State);
-        // The six that had never left are sent under the new incarnation, numbered from 1, each once.
-        for (var i = 0; i < 6; i++)
-        {
-            var sent = await connection.NextSendAsync();
-            Assert.Equal(((ulong)i + 1, (byte)(64 + i)), (sent.Number, sent.Body[0]));
-            await connection.AcceptAsync(sent.Number);
-        }
-
-        foreach (var message in messages.Skip(64)) Assert.Equal(MessageState.Accepted, (await message.Accepted.WaitAsync(FakeNode.Deadline)).State);
+        foreach (var message in messages) Assert.Equal(MessageState.OutcomeUnknown, (await message.Accepted.WaitAsync(FakeNode.Deadline)).State);
+        // Nothing is sent again by itself, also not the six that had never left: a copy of this store may have sent them.
+        Assert.Empty(await connection.DrainAsync());
+        await client.SendAsync(Bob, new byte[] { 99 });
+        var sent = await connection.NextSendAsync();
+        Assert.Equal((1UL, 1UL, (byte)99), (sent.Number, sent.LowestOpen, sent.Body[0]));
         Assert.Equal(6U, (await store.OpenAsync(FakeNode.Device, default)).Incarnation);
+    }
+
+    [Fact]
+    public async Task A_welcome_with_another_incarnation_is_a_fault_of_the_node_and_costs_no_message()
+    {
+        await using var node = new FakeNode();
+        var store = new MemoryMessageStore();
+        await store.OpenAsync(FakeNode.Device, default);
+        await store.SetIncarnationAsync(5, 1);
+        await using var client = new GatewayClient(node.Options(store, reconnect: false));
+        await client.StartAsync();
+        await client.SendAsync(Bob, "x"u8.ToArray());
+        var connection = await node.LoginAsync(new Welcome(Incarnation: 6));
+        await connection.WaitForEndAsync();
+        Assert.Equal(DisconnectReason.ProtocolViolation, (await client.Completion.WaitAsync(FakeNode.Deadline)).Reason);
+        var snapshot = await store.OpenAsync(FakeNode.Device, default);
+        Assert.Equal((5U, 1), (snapshot.Incarnation, snapshot.OpenCount));
     }
 
     [Theory]
@@ -239,6 +252,30 @@ public class ConnectionTests
         time.Advance(TimeSpan.FromMilliseconds(1));
         connection = await node.LoginAsync();
         Assert.Equal(2UL, (await connection.NextSendAsync()).Number);
+    }
+
+    [Theory]
+    [InlineData(ErrorCode.ShuttingDown, 8, 10)]
+    [InlineData((ErrorCode)4242, 8, 10)]
+    [InlineData(ErrorCode.Kicked, 60, 120)]
+    public async Task The_hint_of_a_go_away_holds_also_when_an_error_follows_unless_that_asks_for_slowness(ErrorCode code, int fromSeconds, int toSeconds)
+    {
+        var time = new ManualTime();
+        await using var node = new FakeNode();
+        await using var client = new GatewayClient(node.Options(new MemoryMessageStore(), time));
+        var changes = new ConcurrentQueue<ClientStateChange>();
+        client.StateChanged += changes.Enqueue;
+        await client.StartAsync();
+        var connection = await node.LoginAsync();
+        await client.SendAsync(Bob, "in flight, so that the client does not close first"u8.ToArray());
+        await connection.NextSendAsync();
+        await connection.GoAwayAsync(8_000);
+        await connection.ErrorAsync(code);
+
+        await WaitUntil.TrueAsync(() => changes.Last().State == ClientState.Waiting);
+        var waiting = changes.Last();
+        Assert.Equal((DisconnectReason.NodeError, code), (waiting.Reason, waiting.Code));
+        Assert.InRange(waiting.RetryIn, TimeSpan.FromSeconds(fromSeconds), TimeSpan.FromSeconds(toSeconds));
     }
 
     [Fact]
@@ -396,7 +433,7 @@ public class ConnectionTests
     public async Task A_store_that_fails_stops_the_client_before_it_promises_anything()
     {
         await using var node = new FakeNode();
-        using var folder = new TempFolder();
+        using var folder = new TemporaryFolder();
         var store = new SqliteMessageStore(folder.File("a.db"), SqliteDurability.Normal);
         await using var client = new GatewayClient(node.Options(store)) { MessageReceived = (_, _) => default };
         await client.StartAsync();

@@ -19,7 +19,7 @@ public class CutTests
     [InlineData(3, true)]
     public async Task Nothing_is_lost_doubled_or_out_of_order_over_200_cuts(int seed, bool sqlite)
     {
-        using var folder = new TempFolder();
+        using var folder = new TemporaryFolder();
         IMessageStore store = sqlite ? new SqliteMessageStore(folder.File("a.db"), SqliteDurability.Normal) : new MemoryMessageStore(100_000);
         await using var node = new ModelNode(seed, Cuts, Deliveries);
         var handled = new ConcurrentQueue<(ulong Sequence, ulong Previous)>();

@@ -12,7 +12,7 @@ public class ExampleTests
     public async Task The_example_sends_a_message_and_answers_what_comes()
     {
         await using var node = new FakeNode();
-        using var folder = new TempFolder();
+        using var folder = new TemporaryFolder();
         await File.WriteAllTextAsync(folder.File("alice.key"), node.KeyFile.Format());
         var example = ExampleAsync(folder.File("alice.key"), folder.File("chat.db"), node.Port);
 

@@ -12,7 +12,7 @@ public class KillTests
     {
         const int deliveries = 400;
         const int runs = 4;
-        using var folder = new TempFolder();
+        using var folder = new TemporaryFolder();
         var database = folder.File("chat.db");
         await using var node = new ModelNode(seed: 5, cuts: 0, deliveries);
         var promised = new List<string>();

@@ -94,6 +94,37 @@ public class ReceivingTests
         Assert.Equal([5UL, 6UL], handled);
     }
 
+    [Fact]
+    public async Task What_is_stored_between_a_login_and_the_beginning_of_its_session_is_acknowledged_too()
+    {
+        await using var node = new FakeNode();
+        var gate = new TaskCompletionSource();
+        await using var client = new GatewayClient(node.Options(new MemoryMessageStore()))
+        {
+            MessageReceived = async (_, ct) => await gate.Task.WaitAsync(ct),
+        };
+        var logins = 0;
+        client.StateChanged += change =>
+        {
+            // Called between the two: the handler catches up with what was queued, and then nothing more comes that would tell the session.
+            if (change.State != ClientState.Connected || ++logins != 2) return;
+            gate.SetResult();
+            Assert.True(SpinWait.SpinUntil(() => client.Status.Position == 3, FakeNode.Deadline));
+        };
+        await client.StartAsync();
+        var connection = await node.LoginAsync();
+        for (var i = 1UL; i <= 3; i++) await connection.DeliverAsync(i, i - 1);
+        await connection.DrainAsync();
+        connection.Cut();
+
+        connection = await node.LoginAsync();
+        Assert.Equal(0UL, connection.Client.Resume);
+        for (var i = 1UL; i <= 3; i++) await connection.DeliverAsync(i, i - 1, flags: DeliverFlags.Redelivered);
+        while (await connection.NextAcknowledgeAsync() != 3)
+        {
+        }
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

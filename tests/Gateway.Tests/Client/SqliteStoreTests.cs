@@ -9,7 +9,7 @@ namespace Gateway.Tests.Client;
 public sealed class SqliteStoreTests : IDisposable
 {
     private static readonly Address Me = new(AddressKind.User, 1, 1);
-    private readonly TempFolder _folder = new();
+    private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 
@@ -44,7 +44,24 @@ public sealed class SqliteStoreTests : IDisposable
         await ExecuteAsync("PRAGMA user_version=9");
         await using var again = new SqliteMessageStore(_folder.File("a.db"));
         var error = await Assert.ThrowsAsync<MessageStoreException>(() => again.OpenAsync(Me, default));
-        Assert.Contains("has format 9; this client reads format 1", error.Message, StringComparison.Ordinal);
+        Assert.Contains("has format 9; this client reads format 2", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_store_of_format_1_is_taken_over_with_what_it_holds()
+    {
+        await using (var store = new SqliteMessageStore(_folder.File("a.db")))
+        {
+            await store.OpenAsync(Me, default);
+            await store.SetIncarnationAsync(1, 1);
+            await store.AddAsync([new OutboxDraft(Me, SendKind.Message, 0, "kept"u8.ToArray(), DateTimeOffset.UnixEpoch)]);
+        }
+
+        await ExecuteAsync("ALTER TABLE message DROP COLUMN told; ALTER TABLE message DROP COLUMN told_reason; ALTER TABLE message DROP COLUMN said_read; PRAGMA user_version=1;");
+        await using var again = new SqliteMessageStore(_folder.File("a.db"));
+        Assert.Equal(1, (await again.OpenAsync(Me, default)).OpenCount);
+        Assert.Empty(await again.RecordReceiptAsync(new ReceivedReceipt(9, 0, Me, 1, ReceiptKind.Delivered, 0, [1])));
+        Assert.Equal(MessageState.Delivered, (await again.SettleAsync(1, new SendOutcome(MessageState.Accepted))).State);
     }
 
     [Fact]

@@ -90,24 +90,35 @@ public abstract class StoreContractTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_fence_makes_what_may_have_been_sent_unknown_and_numbers_the_rest_anew()
+    public async Task A_fence_makes_everything_open_unknown_and_numbers_begin_anew()
     {
         await OpenAsync();
         await _store.SetIncarnationAsync(5, 1);
         var added = await _store.AddAsync([.. Enumerable.Range(1, 200).Select(i => Draft($"{i}"))]);
         foreach (var i in new[] { 0, 1, 3 }) await _store.SettleAsync(added[i].Id, new SendOutcome(MessageState.Accepted));
 
-        // Lowest open is 3, so 3..66 may have been sent; 67 and later never were.
-        var result = await _store.FenceAsync();
-        Assert.Equal(added.Where(e => e.Number is >= 3 and < 67 and not 4).Select(e => e.Id), result.Unknown.Select(m => m.Id));
-        Assert.All(result.Unknown, m => Assert.Equal(MessageState.OutcomeUnknown, m.Outcome.State));
-        Assert.Equal(135UL, result.NextNumber);
+        // Also what lies beyond the window: this store never saw it sent, but its copy may have sent it.
+        var settled = await _store.FenceAsync();
+        Assert.Equal(added.Where(e => e.Number is not (1 or 2 or 4)).Select(e => (e.Id, new SendOutcome(MessageState.OutcomeUnknown))), settled.Select(m => (m.Id, m.Outcome)));
 
         await ReopenAsync();
         var snapshot = await OpenAsync();
-        Assert.Equal((0U, 135UL, 1UL, 134), (snapshot.Incarnation, snapshot.NextNumber, snapshot.LowestOpen, snapshot.OpenCount));
-        var open = await _store.ReadOpenAsync(1, ulong.MaxValue, 1000);
-        Assert.Equal(Enumerable.Range(1, 134).Select(i => ((ulong)i, $"{i + 66}")), open.Select(e => (e.Number, Text(e.Body))));
+        Assert.Equal((0U, 1UL, 1UL, 0), (snapshot.Incarnation, snapshot.NextNumber, snapshot.LowestOpen, snapshot.OpenCount));
+        Assert.Empty(await _store.ReadOpenAsync(1, ulong.MaxValue, 1000));
+        Assert.Equal(1UL, (await _store.AddAsync([Draft("next")]))[0].Number);
+    }
+
+    [Fact]
+    public async Task A_fence_tells_what_a_receipt_had_said()
+    {
+        await OpenAsync();
+        await _store.SetIncarnationAsync(5, 1);
+        var added = await _store.AddAsync([Draft("delivered"), Draft("seen, says its peer"), Draft("seen and delivered")]);
+        await _store.RecordReceiptAsync(Receipt(1, 5, ReceiptKind.Read, 0, 2, 3));
+        await _store.RecordReceiptAsync(Receipt(2, 5, ReceiptKind.Delivered, 0, 1, 3));
+        Assert.Equal(
+            [(added[0].Id, MessageState.Delivered), (added[1].Id, MessageState.OutcomeUnknown), (added[2].Id, MessageState.Read)],
+            (await _store.FenceAsync()).Select(m => (m.Id, m.Outcome.State)));
     }
 
     [Fact]
@@ -125,19 +136,6 @@ public abstract class StoreContractTests : IAsyncLifetime
         Assert.Equal(old.Id, Assert.Single(changed).Id);
         Assert.Equal(MessageState.Delivered, (await _store.FindAsync(old.Id))!.State);
         Assert.Equal(MessageState.Open, (await _store.FindAsync(fresh.Id))!.State);
-    }
-
-    [Fact]
-    public async Task Fencing_twice_without_a_login_between_keeps_the_unsent_ones()
-    {
-        await OpenAsync();
-        var added = await _store.AddAsync([.. Enumerable.Range(1, 130).Select(i => Draft($"{i}"))]);
-        Assert.Equal(64, (await _store.FenceAsync()).Unknown.Count);
-        Assert.Equal(64, (await _store.FenceAsync()).Unknown.Count);
-        var open = await _store.ReadOpenAsync(1, ulong.MaxValue, 10);
-        Assert.Equal([(1UL, "129"), (2UL, "130")], open.Select(e => (e.Number, Text(e.Body))));
-        Assert.Equal(3UL, (await _store.AddAsync([Draft("next")]))[0].Number);
-        Assert.NotNull(added);
     }
 
     [Fact]
@@ -182,6 +180,79 @@ public abstract class StoreContractTests : IAsyncLifetime
         await _store.RecordReceiptAsync(Receipt(1, 1, ReceiptKind.Read, 0, 1));
         await _store.RecordReceiptAsync(Receipt(2, 1, ReceiptKind.Delivered, 0, 1));
         Assert.Equal(MessageState.Read, (await _store.FindAsync(entry.Id))!.State);
+    }
+
+    [Theory]
+    [InlineData(ReceiptKind.Delivered, MessageState.Delivered)]
+    [InlineData(ReceiptKind.Rejected, MessageState.Rejected)]
+    [InlineData(ReceiptKind.Read, MessageState.Read)]
+    public async Task A_receipt_closes_no_open_message_and_counts_once_it_is_accepted(ReceiptKind kind, MessageState state)
+    {
+        await OpenAsync();
+        await _store.SetIncarnationAsync(1, 1);
+        var entry = (await _store.AddAsync([Draft("a")]))[0];
+        Assert.Empty(await _store.RecordReceiptAsync(Receipt(7, 1, kind, 3, 1)));
+        await ReopenAsync();
+        Assert.Equal((7UL, 1), (await OpenAsync()) is var s ? (s.Position, s.OpenCount) : default);
+        Assert.Single(await _store.ReadOpenAsync(1, ulong.MaxValue, 10));
+
+        var outcome = await _store.SettleAsync(entry.Id, new SendOutcome(MessageState.Accepted));
+        Assert.Equal(new SendOutcome(state, state == MessageState.Read ? (ushort)0 : (ushort)3), outcome);
+        Assert.Equal(state, (await _store.FindAsync(entry.Id))!.State);
+        Assert.Equal(0, (await OpenAsync()).OpenCount);
+    }
+
+    [Fact]
+    public async Task Of_what_receipts_said_of_an_open_message_the_first_end_stands_and_read_comes_on_top()
+    {
+        await OpenAsync();
+        await _store.SetIncarnationAsync(1, 1);
+        var added = await _store.AddAsync([Draft("a"), Draft("b")]);
+        await _store.RecordReceiptAsync(Receipt(1, 1, ReceiptKind.Read, 0, 1, 2));
+        await _store.RecordReceiptAsync(Receipt(2, 1, ReceiptKind.Delivered, 0, 1));
+        await _store.RecordReceiptAsync(Receipt(3, 1, ReceiptKind.Rejected, 9, 1, 2));
+        foreach (var entry in added) await _store.SettleAsync(entry.Id, new SendOutcome(MessageState.Accepted));
+        Assert.Equal([MessageState.Rejected, MessageState.Read], (await _store.ReadHistoryAsync(null, long.MaxValue, 2)).Select(e => e.State));
+    }
+
+    [Fact]
+    public async Task A_refusal_forgets_what_a_receipt_claimed()
+    {
+        await OpenAsync();
+        await _store.SetIncarnationAsync(1, 1);
+        var entry = (await _store.AddAsync([Draft("a")]))[0];
+        await _store.RecordReceiptAsync(Receipt(1, 1, ReceiptKind.Read, 0, 1));
+        var refused = new SendOutcome(MessageState.Refused, (ushort)RefusalReason.UnsupportedRecipient);
+        Assert.Equal(refused, await _store.SettleAsync(entry.Id, refused));
+    }
+
+    [Fact]
+    public async Task A_receipt_speaks_only_of_messages_to_exactly_its_peer()
+    {
+        await OpenAsync();
+        await _store.SetIncarnationAsync(1, 1);
+        var other = new Address(Bob.Kind, Bob.Number, (byte)(Bob.Device + 1));
+        var group = new Address(AddressKind.Group, 7);
+        var readBody = new byte[ReadBody.BodyBytes(1)];
+        var added = (await _store.AddAsync([Draft("a", other), Draft("b", group), Draft("c") with { Kind = SendKind.Read, Body = readBody }, Draft("d")])).ToList();
+        foreach (var entry in added) await _store.SettleAsync(entry.Id, new SendOutcome(MessageState.Accepted));
+
+        // Another device of the same person, a group, and a read receipt, which earns none: only the last is a message to Bob.
+        var changed = await _store.RecordReceiptAsync(Receipt(1, 1, ReceiptKind.Read, 0, 1, 2, 3, 4));
+        Assert.Equal([added[3].Id], changed.Select(m => m.Id));
+        Assert.Equal(3, (await _store.ReadHistoryAsync(null, long.MaxValue, 10)).Count(e => e.State == MessageState.Accepted));
+    }
+
+    [Fact]
+    public async Task A_peers_word_does_not_settle_an_outcome_that_is_unknown_but_is_kept()
+    {
+        await OpenAsync();
+        await _store.SetIncarnationAsync(1, 1);
+        var entry = (await _store.AddAsync([Draft("a")]))[0];
+        await _store.SettleAsync(entry.Id, new SendOutcome(MessageState.OutcomeUnknown));
+        Assert.Empty(await _store.RecordReceiptAsync(Receipt(1, 1, ReceiptKind.Read, 0, 1)));
+        Assert.Equal(MessageState.OutcomeUnknown, (await _store.FindAsync(entry.Id))!.State);
+        Assert.Equal(new SendOutcome(MessageState.Read), Assert.Single(await _store.RecordReceiptAsync(Receipt(2, 1, ReceiptKind.Delivered, 0, 1))).Outcome);
     }
 
     [Fact]
@@ -273,7 +344,7 @@ public sealed class MemoryStoreContractTests : StoreContractTests
 public sealed class SqliteStoreContractTests : StoreContractTests
 #pragma warning restore CA1001
 {
-    private readonly TempFolder _folder = new();
+    private readonly TemporaryFolder _folder = new();
     private int _files;
 
     public override async Task DisposeAsync()
@@ -288,14 +359,4 @@ public sealed class SqliteStoreContractTests : StoreContractTests
         await sqlite.DisposeAsync();
         return new SqliteMessageStore(sqlite.Path, SqliteDurability.Normal, maxHistory);
     }
-}
-
-/// <summary>A folder that goes away with the test.</summary>
-internal sealed class TempFolder : IDisposable
-{
-    public string Path { get; } = Directory.CreateTempSubdirectory("gateway-client-").FullName;
-
-    public string File(string name) => System.IO.Path.Combine(Path, name);
-
-    public void Dispose() => Directory.Delete(Path, recursive: true);
 }

@@ -1,5 +1,4 @@
 using Gateway.Ctl;
-using Gateway.Tests.Server;
 
 namespace Gateway.Tests.Ctl;
 

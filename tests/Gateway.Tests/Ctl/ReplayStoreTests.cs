@@ -3,7 +3,6 @@ using Gateway.Client;
 using Gateway.Ctl.Messaging;
 using Gateway.Ctl.Replay;
 using Gateway.Protocol;
-using Gateway.Tests.Server;
 using Xunit;
 
 namespace Gateway.Tests.Ctl;

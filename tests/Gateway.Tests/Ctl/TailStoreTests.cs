@@ -4,7 +4,6 @@ using Gateway.Ctl;
 using Gateway.Ctl.Messaging;
 using Gateway.Ctl.Tail;
 using Gateway.Protocol;
-using Gateway.Tests.Server;
 using Xunit;
 
 namespace Gateway.Tests.Ctl;

@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace Gateway.Tests.EndToEnd;
 
-/// <summary>A million messages through a warm node: what its reactors and its commits allocate, measured in its own process.</summary>
+/// <summary>Messages and logins by the thousand through a warm node: what its reactors and its commits allocate, measured in its own process.</summary>
 public sealed class AllocationTests : IDisposable
 {
     private const long Warm = 200_000;
@@ -36,6 +36,32 @@ public sealed class AllocationTests : IDisposable
         Assert.True(perMessage <= 0.25, $"{perMessage:F4} managed bytes a message on reactor threads");
         Assert.True(perCommit <= 2048, $"{perCommit:F0} managed bytes a commit in the whole process");
         Assert.Equal(0, await load.WaitForExitAsync(TimeSpan.FromMinutes(4)));
+    }
+
+    [Fact]
+    public async Task A_login_with_its_first_message_allocates_nothing_on_a_reactor()
+    {
+        const int logins = 4_000;
+        await using var node = new NodeProcess(_folder.File("data"), "--reactors", "2", "--log-memory", "8MiB");
+        await node.StartAsync();
+        // The log's memory is complete after these; and no later logins come in larger bursts than the first, which come as fast as they can.
+        await LoadProcess.RunAsync(node, "relay", "--pairs", "100", "--messages", "100000", "--first-address", "9000000");
+        string[] load = ["--connections", $"{logins}", "--exchange", "1", "--hold", "1s"];
+        for (var i = 0; i < 3; i++) await LoadProcess.RunAsync(node, "connect", load);
+
+        // Whatever each login allocates, each round shows; what is kept for reuse may grow in one, when the machine stood still for a moment.
+        var least = double.MaxValue;
+        for (var round = 0; round < 5 && least > 4; round++)
+        {
+            var before = SampleOf(await node.AskAsync("/ops/counters"));
+            await LoadProcess.RunAsync(node, "connect", [.. load, "--rate", "2000"]);
+            var after = SampleOf(await node.AskAsync("/ops/counters"));
+            Assert.Equal(before.Accepted + logins, after.Accepted);
+            least = Math.Min(least, (double)(after.Reactors - before.Reactors) / logins);
+            _output.WriteLine($"{(double)(after.Reactors - before.Reactors) / logins:F2} B a login on reactors");
+        }
+
+        Assert.True(least <= 4, $"{least:F2} managed bytes a login on reactor threads");
     }
 
     private readonly record struct Sample(long Accepted, long Commits, long Reactors, long Process);

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Globalization;
 using System.Net.Sockets;
 using Gateway.Protocol;
 using Xunit;
@@ -24,12 +23,11 @@ public sealed class BadGuestsTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(8)]
+    [OneAndEightReactors]
     public async Task Each_gets_its_error_or_timeout_and_nobody_else_notices(int reactors)
     {
         await using var node = new NodeProcess(_folder.File("data"),
-            "--reactors", reactors.ToString(CultureInfo.InvariantCulture), "--handshake-timeout", "2s", "--frame-timeout", "2s");
+            "--reactors", $"{reactors}", "--handshake-timeout", "2s", "--frame-timeout", "2s");
         await node.StartAsync();
         using var alice = new WireDevice(node.NativePort).LogIn(Alice, node.KeyOf(Alice));
         using var bob = new WireDevice(node.NativePort).LogIn(Bob, node.KeyOf(Bob));

@@ -15,11 +15,10 @@ public sealed class ExchangeTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     private NodeProcess Node(int reactors, params string[] options) =>
-        new(_folder.File("data"), ["--reactors", reactors.ToString(System.Globalization.CultureInfo.InvariantCulture), .. options]);
+        new(_folder.File("data"), ["--reactors", $"{reactors}", .. options]);
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(8)]
+    [OneAndEightReactors]
     public async Task A_message_is_accepted_delivered_acknowledged_and_its_receipt_comes_back(int reactors)
     {
         await using var node = Node(reactors);
@@ -50,8 +49,7 @@ public sealed class ExchangeTests : IDisposable
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(8)]
+    [OneAndEightReactors]
     public async Task What_was_accepted_survives_kill_9_in_order_and_a_resend_is_recognised(int reactors)
     {
         await using var node = Node(reactors);
@@ -89,10 +87,11 @@ public sealed class ExchangeTests : IDisposable
         await LedgerReaches(node, accepted: 50, delivered: 50, pending: 0);
     }
 
-    [Fact]
-    public async Task A_second_login_takes_over_and_the_first_is_told()
+    [Theory]
+    [OneAndEightReactors]
+    public async Task A_second_login_takes_over_and_the_first_is_told(int reactors)
     {
-        await using var node = Node(2);
+        await using var node = Node(reactors);
         await node.StartAsync();
         using var first = new WireDevice(node.NativePort).LogIn(Alice, node.KeyOf(Alice));
         using var second = new WireDevice(node.NativePort).LogIn(Alice, node.KeyOf(Alice), first.Incarnation);
@@ -104,10 +103,11 @@ public sealed class ExchangeTests : IDisposable
         second.Expect(FrameType.Accepted);
     }
 
-    [Fact]
-    public async Task SIGTERM_says_go_away_and_exits_0_with_everything_committed()
+    [Theory]
+    [OneAndEightReactors]
+    public async Task SIGTERM_says_go_away_and_exits_0_with_everything_committed(int reactors)
     {
-        await using var node = Node(2, "--drain-time", "1s");
+        await using var node = Node(reactors, "--drain-time", "1s");
         await node.StartAsync();
         using var alice = new WireDevice(node.NativePort).LogIn(Alice, node.KeyOf(Alice));
         alice.Send(Bob, 1, "before the end"u8);
@@ -122,10 +122,11 @@ public sealed class ExchangeTests : IDisposable
         await LedgerReaches(node, accepted: 1, delivered: 0, pending: 1);
     }
 
-    [Fact]
-    public async Task A_revoked_key_closes_its_session_and_stays_revoked_after_kill_9()
+    [Theory]
+    [OneAndEightReactors]
+    public async Task A_revoked_key_closes_its_session_and_stays_revoked_after_kill_9(int reactors)
     {
-        await using var node = Node(2);
+        await using var node = Node(reactors);
         await node.StartAsync();
         using var alice = new WireDevice(node.NativePort).LogIn(Alice, node.KeyOf(Alice));
 

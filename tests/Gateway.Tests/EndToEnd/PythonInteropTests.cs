@@ -23,22 +23,19 @@ public sealed class PythonInteropTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [PythonTheory]
-    [InlineData("test_vectors")]
-    [InlineData("test_client")]
-    [InlineData("test_node")]
-    public async Task Its_own_tests_pass(string module)
+    [OneAndEightReactors("test_vectors", "test_client", "test_node")]
+    public async Task Its_own_tests_pass(int reactors, string module)
     {
-        await using var node = new NodeProcess(_folder.File("data"), "--reactors", "2");
+        await using var node = new NodeProcess(_folder.File("data"), "--reactors", $"{reactors}");
         await node.StartAsync();
         await RunAsync(node, "-W", "error::SyntaxWarning", "-m", "unittest", "-v", module);
     }
 
     [PythonTheory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task Lines_cross_between_Python_and_NET_in_order_once(bool fromPython)
+    [OneAndEightReactors(true, false)]
+    public async Task Lines_cross_between_Python_and_NET_in_order_once(int reactors, bool fromPython)
     {
-        await using var node = new NodeProcess(_folder.File("data"), "--reactors", "2");
+        await using var node = new NodeProcess(_folder.File("data"), "--reactors", $"{reactors}");
         await node.StartAsync();
         var aliceKey = node.WriteKeyFile(_folder.Path, Alice);
         var bobKey = node.WriteKeyFile(_folder.Path, Bob);

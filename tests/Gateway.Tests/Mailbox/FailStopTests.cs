@@ -1,4 +1,5 @@
 using Gateway.Mailbox;
+using Gateway.Mailbox.Format;
 using Xunit;
 
 namespace Gateway.Tests.Mailbox;
@@ -127,6 +128,27 @@ public class FailStopTests
     }
 
     [Fact]
+    public void An_error_on_the_thread_that_makes_segments_is_a_fail_stop()
+    {
+        using var folder = new DataFolder();
+        var fails = false;
+        var files = new FaultyFileSystem(folder.Path);
+        files.OnAllocate = (name, _) => Volatile.Read(ref fails) ? throw new LogIOException(name, "fallocate", 5) : true;
+        using var log = new MailboxHarness(folder.Path, s => s.FileSystem = files);
+        Volatile.Write(ref fails, true);
+
+        // Each is committed before the next, so that only the want of another segment is left to stop them.
+        MailboxHarness.WaitFor(() =>
+        {
+            if (log.P.NextSequence() is var sequence and not 0)
+                log.P.Append(new MailboxRecord { Type = RecordType.Message, Mailbox = 5, Sequence = sequence, Body = new byte[900] }, out _);
+            log.P.EndBatch();
+            return !log.Failures.IsEmpty;
+        });
+        Assert.Equal("fallocate", Assert.IsType<LogIOException>(log.Log.FailureCause).Operation);
+    }
+
+    [Fact]
     public void An_exception_in_the_host_s_callback_is_a_fail_stop()
     {
         using var folder = new DataFolder();
@@ -198,27 +220,32 @@ public class FailStopTests
         Assert.Equal(1, again.P.State(5).Entries);
     }
 
-    [Fact]
-    public void A_newer_format_is_refused_and_both_versions_are_named()
+    [Theory]
+    [InlineData("superblock", 7)]
+    [InlineData("superblock", 0)]
+    [InlineData(".segment", 7)]
+    [InlineData(".segment", 0)]
+    public void A_format_that_is_newer_or_too_old_is_refused_and_the_versions_are_named(string of, byte version)
     {
         // Rule 14.
         using var folder = new DataFolder();
         new MailboxHarness(folder.Path).Dispose();
-        var path = Path.Combine(folder.Path, "superblock");
-        var slots = File.ReadAllBytes(path);
-        for (var slot = 0; slot < 2; slot++)
+        var path = Directory.GetFiles(folder.Path).First(f => f.EndsWith(of, StringComparison.Ordinal));
+        var file = File.ReadAllBytes(path);
+        var crcOffset = of == "superblock" ? Superblock.CrcOffset : SegmentHeader.CrcOffset;
+        for (var slot = 0; slot < (of == "superblock" ? 2 : 1); slot++)
         {
-            var bytes = slots.AsSpan(slot * 4096, 4096);
-            bytes[8] = 7;
-            System.Buffers.Binary.BinaryPrimitives.WriteUInt32LittleEndian(bytes[68..], Gateway.Mailbox.Format.Crc32C.Compute(bytes[..68]));
+            var bytes = file.AsSpan(slot * 4096, 4096);
+            bytes[8] = version;
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt32LittleEndian(bytes[crcOffset..], Crc32C.Compute(bytes[..crcOffset]));
         }
 
-        File.WriteAllBytes(path, slots);
+        File.WriteAllBytes(path, file);
         var refusal = Assert.Throws<LogVersionException>(() => new MailboxHarness(folder.Path));
-        Assert.Equal((7u, 1u), (refusal.Found, refusal.NewestReadable));
-        Assert.Contains("format 7", refusal.Message, StringComparison.Ordinal);
+        Assert.Equal(((uint)version, 1u), (refusal.Found, refusal.NewestReadable));
+        Assert.Contains($"format {version}", refusal.Message, StringComparison.Ordinal);
         Assert.Contains("formats 1 to 1", refusal.Message, StringComparison.Ordinal);
-        Assert.Equal(slots, File.ReadAllBytes(path));
+        Assert.Equal(file, File.ReadAllBytes(path));
     }
 
     [Fact]

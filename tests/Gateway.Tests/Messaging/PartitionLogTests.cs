@@ -2,7 +2,6 @@ using Gateway.Mailbox;
 using Gateway.Messaging;
 using Gateway.Server.Node;
 using Gateway.Simulation;
-using Gateway.Tests.EndToEnd;
 
 namespace Gateway.Tests.Messaging;
 

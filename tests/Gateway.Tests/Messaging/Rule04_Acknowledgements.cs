@@ -45,6 +45,25 @@ public class Rule04_Acknowledgements : HomeTests
 
     [Theory]
     [MemberData(nameof(Homes))]
+    public void What_the_session_before_a_take_over_was_delivered_cannot_be_acknowledged_by_the_next(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        anna.Send(ben.Address, "one");
+        net.Settle();
+        var sequence = ben.HighestSeen;
+        ben.CreditMessages = 0;
+        ben.Login(); // takes its own session over
+
+        ben.Acknowledge(sequence);
+        net.Settle();
+        Assert.Equal(ErrorCode.AcknowledgeAhead, ben.Failures.Last().Code);
+        Assert.Equal(1, net.Store.Messages.Pending);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
     public void An_acknowledgement_is_cumulative_and_its_repeats_say_nothing_new(int homes)
     {
         var net = Start(homes);
@@ -123,6 +142,78 @@ public class Rule04_Acknowledgements : HomeTests
         Assert.Equal(0, ben.Repeats);
         Assert.Equal([1UL, 2UL, 3UL], anna.Receipts.SelectMany(r => r.Numbers));
         Assert.Equal(2, net.Store.Messages.Pending);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void What_a_device_acknowledges_as_the_last_thing_it_says_counts(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        for (var i = 0; i < 5; i++) anna.Send(ben.Address, $"{i}");
+        net.Settle();
+        ben.Acknowledge(ben.Inbox[2].Sequence);
+        ben.Connection!.HangUpBehindInput(); // both are read in one turn
+        net.Settle();
+
+        Assert.False(ben.IsConnected);
+        Assert.Equal([1UL, 2UL, 3UL], anna.Receipts.SelectMany(r => r.Numbers));
+        Assert.Equal(2, net.Store.Messages.Pending);
+        Assert.Equal(0, net.HomeOf(ben.Address).Sessions - net.HomeOf(ben.Address).Online);
+        ben.Acknowledges = true;
+        ben.Login();
+        Assert.Equal(2, ben.Repeats);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_device_that_resumes_and_leaves_before_its_mailbox_was_read_has_told_enough(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        for (var i = 0; i < 300; i++)
+        {
+            anna.Send(ben.Address, $"{i}");
+            if (i % 50 == 0) net.Settle();
+        }
+
+        net.Settle();
+        ben.HangUp();
+        net.Settle();
+        ben.Position = ben.Inbox[199].Sequence;
+        ben.CreditMessages = 0;
+        ben.Connect();
+        net.Exchange();
+        Assert.True(ben.IsWelcome);
+        ben.HangUp();
+        net.Settle();
+
+        Assert.Equal(Enumerable.Range(1, 200).Select(i => (ulong)i), anna.Receipts.SelectMany(r => r.Numbers));
+        Assert.Equal(100, net.Store.Messages.Pending);
+        Assert.Equal(0, net.HomeOf(ben.Address).Sessions - net.HomeOf(ben.Address).Online);
+        Assert.Equal(0, net.HomeOf(ben.Address).DeliveredUnacknowledged);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_login_while_what_the_last_session_said_is_still_being_read_changes_nothing(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        for (var i = 0; i < 5; i++) anna.Send(ben.Address, $"{i}");
+        net.Settle();
+        ben.Acknowledge(ben.Inbox[2].Sequence);
+        ben.Connection!.HangUpBehindInput();
+        net.Turn();
+        ben.Acknowledges = true;
+        ben.Login();
+
+        Assert.Equal([1UL, 2UL, 3UL, 4UL, 5UL], anna.Receipts.SelectMany(r => r.Numbers).Order());
+        AssertIdle(net);
     }
 
     [Theory]

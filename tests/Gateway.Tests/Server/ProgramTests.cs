@@ -23,9 +23,9 @@ public sealed class ProgramTests : IDisposable
     [InlineData("check-config --reactors 0", "gateway: --reactors: '0' is too small: at least 1\n")]
     public async Task A_wrong_option_is_told_precisely_and_ends_with_2(string arguments, string expected)
     {
-        using var gateway = GatewayProcess.Start(_folder.Path, arguments);
+        await using var gateway = Gateway(arguments);
 
-        Assert.Equal(2, await gateway.ExitAsync());
+        Assert.Equal(2, await gateway.WaitForExitAsync());
         Assert.Equal(expected, gateway.Errors);
         Assert.Equal("", gateway.Output);
         Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
@@ -34,9 +34,9 @@ public sealed class ProgramTests : IDisposable
     [Fact]
     public async Task Help_starts_nothing_whatever_else_is_said()
     {
-        using var gateway = GatewayProcess.Start(_folder.Path, "--nonsense --help");
+        await using var gateway = Gateway("--nonsense --help");
 
-        Assert.Equal(0, await gateway.ExitAsync());
+        Assert.Equal(0, await gateway.WaitForExitAsync());
         Assert.Equal(OptionText.Help().TrimEnd('\n'), gateway.Output.TrimEnd('\n'));
         Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
     }
@@ -45,9 +45,9 @@ public sealed class ProgramTests : IDisposable
     public async Task Check_config_shows_each_value_with_its_source_and_starts_nothing()
     {
         _folder.Write("gateway.json", """{ "idle-timeout": "2m" }""");
-        using var gateway = GatewayProcess.Start(_folder.Path, "check-config --reactors 3", ("GATEWAY__DRAIN_TIME", "5s"));
+        await using var gateway = Gateway("check-config --reactors 3", ("GATEWAY__DRAIN_TIME", "5s"));
 
-        Assert.Equal(0, await gateway.ExitAsync());
+        Assert.Equal(0, await gateway.WaitForExitAsync());
         Assert.Matches(@"(?m)^reactors +3 +--reactors$", gateway.Output);
         Assert.Matches(@"(?m)^drain-time +5s +GATEWAY__DRAIN_TIME$", gateway.Output);
         Assert.Matches(@"(?m)^idle-timeout +2m +gateway.json: idle-timeout$", gateway.Output);
@@ -56,61 +56,63 @@ public sealed class ProgramTests : IDisposable
         Assert.Equal(["gateway.json"], Directory.GetFileSystemEntries(_folder.Path).Select(Path.GetFileName));
     }
 
-    [Fact]
-    public async Task Sigterm_drains_and_ends_with_0()
+    [Theory]
+    [OneAndEightReactors]
+    public async Task Sigterm_drains_and_ends_with_0(int reactors)
     {
-        using var gateway = await GatewayProcess.ReadyAsync(_folder.Path);
+        await using var gateway = await NodeAsync(reactors);
         using var http = new HttpClient { BaseAddress = new Uri($"http://{gateway.Operator}") };
         Assert.Equal("ready\n", await http.GetStringAsync("/readyz"));
-        Assert.EndsWith("\ngateway ready\n", gateway.Process.Output, StringComparison.Ordinal);
+        Assert.EndsWith("\ngateway ready\n", gateway.Program.Output, StringComparison.Ordinal);
 
-        gateway.Process.Signal(GatewayProcess.Sigterm);
+        gateway.Program.Terminate();
 
-        Assert.Equal(0, await gateway.Process.ExitAsync());
-        Assert.Contains("Drained and committed", gateway.Process.Errors, StringComparison.Ordinal);
+        Assert.Equal(0, await gateway.Program.WaitForExitAsync());
+        Assert.Contains("Drained and committed", gateway.Program.Errors, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task A_second_sigterm_ends_at_once_while_a_device_lingers()
+    [Theory]
+    [OneAndEightReactors]
+    public async Task A_second_sigterm_ends_at_once_while_a_device_lingers(int reactors)
     {
-        using var gateway = await GatewayProcess.ReadyAsync(_folder.Path, "--drain-time 10m");
+        await using var gateway = await NodeAsync(reactors, "--drain-time 10m");
         await using var anna = Client(gateway, Anna, linger: TimeSpan.FromHours(1));
         await anna.StartAsync();
         await anna.WaitForConnectionAsync();
 
-        gateway.Process.Signal(GatewayProcess.Sigterm);
-        await gateway.Process.SeenAsync("draining for at most");
-        gateway.Process.Signal(GatewayProcess.Sigterm);
+        gateway.Program.Terminate();
+        await gateway.Program.SeenAsync("draining for at most");
+        gateway.Program.Terminate();
 
-        Assert.Equal(143, await gateway.Process.ExitAsync());
+        Assert.Equal(143, await gateway.Program.WaitForExitAsync());
     }
 
-    [Fact]
-    public async Task A_data_folder_in_use_and_a_port_in_use_end_with_3_and_say_which()
+    [Theory]
+    [OneAndEightReactors]
+    public async Task A_data_folder_in_use_and_a_port_in_use_end_with_3_and_say_which(int reactors)
     {
-        using var first = await GatewayProcess.ReadyAsync(_folder.Path);
+        await using var first = await NodeAsync(reactors);
 
-        using var sameData = GatewayProcess.Start(_folder.Path, "--native-listen 127.0.0.1:0 --operator-listen 127.0.0.1:0");
-        Assert.Equal(3, await sameData.ExitAsync());
+        await using var sameData = Gateway("--native-listen 127.0.0.1:0 --operator-listen 127.0.0.1:0");
+        Assert.Equal(3, await sameData.WaitForExitAsync());
         Assert.Contains("gateway: cannot start: ", sameData.Errors, StringComparison.Ordinal);
         Assert.Contains("data", sameData.Errors, StringComparison.Ordinal);
 
-        using var samePort = GatewayProcess.Start(_folder.Path, $"--data other --native-listen 127.0.0.1:0 --operator-listen {first.Operator}");
-        Assert.Equal(3, await samePort.ExitAsync());
+        await using var samePort = Gateway($"--data other --native-listen 127.0.0.1:0 --operator-listen {first.Operator}");
+        Assert.Equal(3, await samePort.WaitForExitAsync());
         Assert.Contains($"gateway: cannot start: operator-listen: {first.Operator} cannot be bound", samePort.Errors, StringComparison.Ordinal);
 
-        using var sameNative = GatewayProcess.Start(_folder.Path, $"--data another --native-listen {first.Native} --operator-listen 127.0.0.1:0");
-        Assert.Equal(3, await sameNative.ExitAsync());
+        await using var sameNative = Gateway($"--data another --native-listen {first.Native} --operator-listen 127.0.0.1:0");
+        Assert.Equal(3, await sameNative.WaitForExitAsync());
         Assert.Contains($"gateway: cannot start: native-listen: {first.Native} cannot be bound", sameNative.Errors, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("text")]
-    [InlineData("json")]
-    public async Task No_log_line_at_the_finest_level_holds_a_body_a_key_the_secret_or_an_address(string format)
+    [OneAndEightReactors("text", "json")]
+    public async Task No_log_line_at_the_finest_level_holds_a_body_a_key_the_secret_or_an_address(int reactors, string format)
     {
         const string body = "the-body-of-a-message";
-        using var gateway = await GatewayProcess.ReadyAsync(_folder.Path, $"--log-level trace --log-format {format}");
+        await using var gateway = await NodeAsync(reactors, $"--log-level trace --log-format {format}");
         using var http = new HttpClient { BaseAddress = new Uri($"http://{gateway.Operator}") };
         http.DefaultRequestHeaders.Authorization = new("Bearer", Keys().OperatorToken());
         await using (var bert = Client(gateway, Bert))
@@ -130,31 +132,37 @@ public sealed class ProgramTests : IDisposable
             (await http.PostAsync("/ops/devices/15550001/revoke", null)).EnsureSuccessStatusCode();
         }
 
-        gateway.Process.Signal(GatewayProcess.Sigterm);
-        Assert.Equal(0, await gateway.Process.ExitAsync());
+        gateway.Program.Terminate();
+        Assert.Equal(0, await gateway.Program.WaitForExitAsync());
 
-        var log = gateway.Process.Errors;
+        var log = gateway.Program.Errors;
         Assert.Contains(Keys().Pseudonym(Anna), log, StringComparison.Ordinal);
         foreach (var hidden in (string[])[body, "15550001", "15550002", SecretText(), Keys().OperatorToken(), Convert.ToHexStringLower(Key(Anna)), Convert.ToBase64String(Key(Anna))])
             Assert.DoesNotContain(hidden, log, StringComparison.OrdinalIgnoreCase);
         if (format == "json") Assert.All(log.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => Assert.NotNull(JsonNode.Parse(line)!["LogLevel"]));
     }
 
-    [Fact]
-    public async Task The_log_level_of_the_running_program_changes()
+    [Theory]
+    [OneAndEightReactors]
+    public async Task The_log_level_of_the_running_program_changes(int reactors)
     {
-        using var gateway = await GatewayProcess.ReadyAsync(_folder.Path, "--log-level error");
+        await using var gateway = await NodeAsync(reactors, "--log-level error");
         using var http = new HttpClient { BaseAddress = new Uri($"http://{gateway.Operator}") };
         http.DefaultRequestHeaders.Authorization = new("Bearer", Keys().OperatorToken());
-        Assert.Equal("", gateway.Process.Errors);
+        Assert.Equal("", gateway.Program.Errors);
 
         using var changed = await http.PutAsync("/ops/log-level", new StringContent("""{"level":"information"}""", null, "application/json"));
 
         Assert.Equal(HttpStatusCode.OK, changed.StatusCode);
-        await gateway.Process.SeenAsync("changed the log level from error to information");
+        await gateway.Program.SeenAsync("changed the log level from error to information");
     }
 
-    private GatewayClient Client(GatewayProcess gateway, Address device, TimeSpan? linger = null) => new(new GatewayClientOptions
+    private ChildProgram Gateway(string arguments, params (string Name, string Text)[] variables) => ChildProgram.Start(
+        "src/Gateway.Server", "gateway", _folder.Path, arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries), variables);
+
+    private Task<NodeProcess> NodeAsync(int reactors, string options = "") => NodeProcess.StartSmallAsync(_folder.File("data"), reactors, options);
+
+    private GatewayClient Client(NodeProcess gateway, Address device, TimeSpan? linger = null) => new(new GatewayClientOptions
     {
         Host = gateway.Native.Address.ToString(),
         Port = gateway.Native.Port,
@@ -170,7 +178,7 @@ public sealed class ProgramTests : IDisposable
         return key;
     }
 
-    private Gateway.Server.NodeKeys Keys() => new(Convert.FromHexString(SecretText()));
+    private global::Gateway.Server.NodeKeys Keys() => new(Convert.FromHexString(SecretText()));
 
     private string SecretText() => File.ReadAllText(_folder.File("data/secret")).Trim();
 }

@@ -7,9 +7,9 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>When connections are taken, when they wait, and outbound ones.</summary>
-public class AcceptTests
+public abstract class AcceptTests(int reactors)
 {
-    private static readonly ReactorGroupOptions Options = new() { Reactors = 1, TickMs = 10 };
+    private readonly ReactorGroupOptions _options = new() { Reactors = reactors, TickMs = 10 };
 
     [Theory]
     [InlineData(24)]
@@ -21,7 +21,7 @@ public class AcceptTests
         var short_ = 1;
         var calls = 0;
         var time = new ManualTime();
-        var options = Options with
+        var options = _options with
         {
             AcceptBackoffMs = 200,
             Accept = listener =>
@@ -31,7 +31,7 @@ public class AcceptTests
             },
         };
         using var group = new TestGroup<EchoHandler>(options, r => new EchoHandler(r), time);
-        using var client = Client.Connect(group.Listen());
+        using var client = Client.Connect(group.ListenOn(0));
         Wait.Until(() => group[0].AcceptBackoffs == 1, "the shortage is counted");
 
         // It does not spin: turns pass without another try until the time has come.
@@ -51,12 +51,12 @@ public class AcceptTests
     public void A_client_that_gave_up_in_the_backlog_does_not_stop_the_next()
     {
         var aborted = 3;
-        var options = Options with
+        var options = _options with
         {
             Accept = listener => Interlocked.Decrement(ref aborted) >= 0 ? -103 : Syscalls.Accept(listener),
         };
         using var group = new TestGroup<EchoHandler>(options, r => new EchoHandler(r));
-        using var client = Client.Connect(group.Listen());
+        using var client = Client.Connect(group.ListenOn(0));
         client.SendAll([1]);
         Assert.Equal([1], client.ReceiveExactly(1));
         Assert.Equal(0, group[0].AcceptBackoffs);
@@ -65,8 +65,8 @@ public class AcceptTests
     [Fact]
     public void At_the_cap_clients_wait_in_the_backlog_and_are_taken_as_others_leave()
     {
-        using var group = new TestGroup<EchoHandler>(Options with { MaxConnections = 3 }, r => new EchoHandler(r));
-        var server = group.Listen();
+        using var group = new TestGroup<EchoHandler>(_options with { MaxConnections = 3 }, r => new EchoHandler(r));
+        var server = group.ListenOn(0);
         var clients = new Queue<Socket>(Enumerable.Range(0, 10).Select(_ => Client.Connect(server)));
         Wait.Until(() => group.SlotsInUse == 3, "the cap is reached");
         for (var served = 0; clients.TryDequeue(out var client); served++)
@@ -84,8 +84,8 @@ public class AcceptTests
     [Fact]
     public void At_the_cap_of_handshakes_clients_wait_until_one_is_established_or_gone()
     {
-        using var group = new TestGroup<TestHandler>(Options with { MaxHandshakes = 2 }, r => new TestHandler(r));
-        var server = group.Listen();
+        using var group = new TestGroup<TestHandler>(_options with { MaxHandshakes = 2 }, r => new TestHandler(r));
+        var server = group.ListenOn(0);
         var clients = Enumerable.Range(0, 6).Select(_ => Client.Connect(server)).ToList();
         Wait.Until(() => group[0].Handshakes == 2, "the cap is reached");
         for (var i = 0; i < 10; i++) Assert.Equal(2, group.On(0, (r, h) => h.Accepted.Count));
@@ -111,9 +111,8 @@ public class AcceptTests
     [Fact]
     public void Several_listeners_of_both_families_serve_one_reactor()
     {
-        using var group = new TestGroup<EchoHandler>(Options, r => new EchoHandler(r));
-        Assert.Equal(0, group.Group.Listen(new IPEndPoint(IPAddress.IPv6Loopback, 0), 16, out var six));
-        IPEndPoint[] servers = [group.Listen(), group.Listen(), six];
+        using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
+        IPEndPoint[] servers = [group.ListenOn(0), group.ListenOn(0), group.ListenOn(0, new IPEndPoint(IPAddress.IPv6Loopback, 0))];
         foreach (var server in servers)
         {
             using var client = Client.Connect(server);
@@ -127,7 +126,7 @@ public class AcceptTests
     [Fact]
     public void Every_reactor_takes_its_share_of_one_port()
     {
-        using var group = new TestGroup<EchoHandler>(Options with { Reactors = 3 }, r => new EchoHandler(r));
+        using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
         var server = group.Listen();
         var clients = Enumerable.Range(0, 200).Select(_ => Client.Connect(server)).ToList();
         Wait.Until(() => group.SlotsInUse == 200, "all accepted");
@@ -138,7 +137,7 @@ public class AcceptTests
     [Fact]
     public void A_port_that_is_taken_is_reported_by_its_errno()
     {
-        using var group = new TestGroup<EchoHandler>(Options, r => new EchoHandler(r));
+        using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
         using var taken = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         taken.Listen();
@@ -150,8 +149,8 @@ public class AcceptTests
     [Fact]
     public void After_StopAccepting_connections_go_on_and_new_clients_wait()
     {
-        using var group = new TestGroup<EchoHandler>(Options, r => new EchoHandler(r));
-        var server = group.Listen();
+        using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
+        var server = group.ListenOn(0);
         using var client = Client.Connect(server);
         CloseTests.AwaitAccepted(group.Handlers[0]);
         group.Group.StopAccepting();
@@ -165,9 +164,9 @@ public class AcceptTests
     [Fact]
     public void An_outbound_connection_is_like_any_other()
     {
-        using var server = new TestGroup<EchoHandler>(Options, r => new EchoHandler(r));
-        using var group = new TestGroup<CollectingHandler>(Options, r => new CollectingHandler(r));
-        var target = server.Listen();
+        using var server = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
+        using var group = new TestGroup<CollectingHandler>(_options, r => new CollectingHandler(r));
+        var target = server.ListenOn(0);
         var id = group.On(0, (r, _) =>
         {
             var c = r.Connect(target, IPAddress.Parse("127.0.0.9"));
@@ -190,7 +189,7 @@ public class AcceptTests
     [Fact]
     public void A_refused_connect_says_so_and_nothing_else()
     {
-        using var group = new TestGroup<TestHandler>(Options, r => new TestHandler(r));
+        using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
         using var unused = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         unused.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         const int ECONNREFUSED = 111;
@@ -205,12 +204,12 @@ public class AcceptTests
     [Fact]
     public void A_connect_that_fails_at_once_or_is_given_up_has_its_outcome_too()
     {
-        using var group = new TestGroup<TestHandler>(Options, r => new TestHandler(r));
+        using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
         const int EADDRNOTAVAIL = 99;
         const int ECANCELED = 125;
-        var server = new TestGroup<TestHandler>(Options, r => new TestHandler(r));
+        var server = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
         using var _ = server;
-        var target = server.Listen();
+        var target = server.ListenOn(0);
         var (bad, closed, aborted) = group.On(0, (r, _) =>
         {
             var ids = (r.Connect(target, IPAddress.Parse("203.0.113.1")), r.Connect(target, null), r.Connect(target, null));
@@ -237,3 +236,7 @@ public class AcceptTests
         }
     }
 }
+
+public sealed class AcceptTestsOnOneReactor() : AcceptTests(1);
+
+public sealed class AcceptTestsOnEightReactors() : AcceptTests(8);

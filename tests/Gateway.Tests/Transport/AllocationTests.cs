@@ -5,15 +5,15 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>A warm reactor allocates nothing for what it does all day.</summary>
-public class AllocationTests
+public abstract class AllocationTests(int reactors)
 {
-    private static readonly ReactorGroupOptions Options = new() { Reactors = 2, TickMs = 10 };
+    private readonly ReactorGroupOptions _options = new() { Reactors = reactors, TickMs = 10 };
 
     [Fact]
     public void A_hundred_thousand_echoes_allocate_nothing_on_the_reactor()
     {
-        using var group = new TestGroup<QuietEchoHandler>(Options with { Reactors = 1 }, r => new QuietEchoHandler(r));
-        using var client = Client.Connect(group.Listen());
+        using var group = new TestGroup<QuietEchoHandler>(_options, r => new QuietEchoHandler(r));
+        using var client = Client.Connect(group.ListenOn(0));
         var message = new byte[64];
         Measure(group, 0, warm: 5_000, count: 100_000, () =>
         {
@@ -26,8 +26,8 @@ public class AllocationTests
     [Fact]
     public void Partial_frames_and_output_that_has_to_wait_allocate_nothing_once_warm()
     {
-        using var group = new TestGroup<QuietEchoHandler>(Options with { Reactors = 1 }, r => new QuietEchoHandler(r) { KeepOne = true });
-        using var client = Client.Connect(group.Listen());
+        using var group = new TestGroup<QuietEchoHandler>(_options, r => new QuietEchoHandler(r) { KeepOne = true });
+        using var client = Client.Connect(group.ListenOn(0));
         var message = new byte[100_000];
         Measure(group, 0, warm: 300, count: 3_000, () =>
         {
@@ -41,13 +41,13 @@ public class AllocationTests
     [Fact]
     public void Requests_replies_and_notices_allocate_nothing()
     {
-        using var group = new TestGroup<ChattingHandler>(Options, r => new ChattingHandler(r));
+        using var group = new TestGroup<ChattingHandler>(_options, r => new ChattingHandler(r));
         var before = 0L;
         foreach (var count in new[] { 20_000, 100_000 })
         {
             group.On(0, (_, h) => h.Start(count));
             Wait.Until(() => Volatile.Read(ref group.Handlers[0].Left) == 0, "all replies came");
-            before = Allocated(group, 0) + Allocated(group, 1) - before;
+            before = Allocated(group, 0) + Allocated(group, reactors - 1) - before;
         }
 
         // Two posts of this test and what waits on them.
@@ -57,8 +57,8 @@ public class AllocationTests
     [Fact]
     public void Timers_allocate_nothing()
     {
-        using var group = new TestGroup<TickingHandler>(Options with { Reactors = 1, TickMs = 1 }, r => new TickingHandler(r));
-        using var client = Client.Connect(group.Listen());
+        using var group = new TestGroup<TickingHandler>(_options with { TickMs = 1 }, r => new TickingHandler(r));
+        using var client = Client.Connect(group.ListenOn(0));
         Wait.Until(() => Volatile.Read(ref group.Handlers[0].Fired) > 50, "warm");
         var (allocated, fired) = (Allocated(group, 0), Volatile.Read(ref group.Handlers[0].Fired));
         Wait.Until(() => Volatile.Read(ref group.Handlers[0].Fired) > fired + 500, "many more");
@@ -68,8 +68,8 @@ public class AllocationTests
     [Fact]
     public void Connections_that_come_and_go_allocate_nothing_once_the_table_is_warm()
     {
-        using var group = new TestGroup<QuietEchoHandler>(Options with { Reactors = 1 }, r => new QuietEchoHandler(r));
-        var server = group.Listen();
+        using var group = new TestGroup<QuietEchoHandler>(_options, r => new QuietEchoHandler(r));
+        var server = group.ListenOn(0);
         Measure(group, 0, warm: 200, count: 1000, () =>
         {
             using var client = Client.Connect(server);
@@ -78,14 +78,62 @@ public class AllocationTests
         });
     }
 
+    [Fact]
+    public void Connections_that_move_with_bytes_nobody_consumed_yet_allocate_nothing_once_warm()
+    {
+        using var group = new TestGroup<MovingHandler>(Options with { Reactors = 1 }, r => new MovingHandler(r));
+        var server = group.Listen();
+        Measure(group, 0, warm: 200, count: 1000, () =>
+        {
+            using var client = Client.Connect(server);
+            client.SendAll([1, 2, 3, 4, 5]);
+            Assert.Equal([2, 3, 4, 5], client.ReceiveExactly(4));
+        });
+        Assert.True(group[0].MovedIn >= 1200);
+    }
+
+    [Fact]
+    public void A_short_frame_takes_a_short_buffer_and_more_of_them_in_a_turn_one_full_one()
+    {
+        using var group = new TestGroup<EchoHandler>(Options with { Reactors = 1 }, r => new EchoHandler(r));
+        using var client = Client.Connect(group.Listen());
+        client.SendAll(new byte[200]);
+        client.ReceiveExactly(200);
+        group.AwaitIdle();
+        Assert.Equal(256, group[0].BufferedHighBytes);
+
+        var id = CloseTests.AwaitAccepted(group.Handlers[0]);
+        group.On(0, (r, _) =>
+        {
+            for (var i = 0; i < 10; i++)
+            {
+                r.GetSpan(id, 100)[..100].Fill((byte)i);
+                r.Advance(id, 100);
+            }
+
+            Assert.Equal(1000, r.UnsentBytes(id)); // nothing was sent ahead of the turn's end
+        });
+        var received = client.ReceiveExactly(1000);
+        for (var i = 0; i < 1000; i++) Assert.Equal((byte)(i / 100), received[i]);
+        group.AwaitIdle();
+        Assert.InRange(group[0].BufferedHighBytes, 4096, 4096 + 256);
+    }
+
     /// <summary>Runs the load warm, then measured; allows for the posts that ask for the number, and not for one byte an operation.</summary>
     private static void Measure<T>(TestGroup<T> group, int reactor, int warm, int count, Action step, int perStep = 1)
         where T : class, IReactorHandler
     {
         for (var i = 0; i < warm; i += perStep) step();
-        var before = Allocated(group, reactor);
-        for (var i = 0; i < count; i += perStep) step();
-        Assert.InRange(Allocated(group, reactor) - before, 0, Math.Min(2_000, count - 1));
+        // What each operation allocates shows each time; a collection that a test beside this one caused may blur the count once.
+        var least = long.MaxValue;
+        for (var round = 0; round < 3 && least >= Math.Min(2_000, count); round++)
+        {
+            var before = Allocated(group, reactor);
+            for (var i = 0; i < count; i += perStep) step();
+            least = Math.Min(least, Allocated(group, reactor) - before);
+        }
+
+        Assert.InRange(least, 0, Math.Min(2_000, count - 1));
     }
 
     private static long Allocated<T>(TestGroup<T> group, int reactor)
@@ -132,6 +180,30 @@ public class AllocationTests
         }
     }
 
+    /// <summary>Moves each connection, to the same reactor, in the middle of what it sends first; echoes the rest from there.</summary>
+    private sealed class MovingHandler(Reactor reactor) : TestHandler(reactor)
+    {
+        public override void OnAccepted(ConnectionId c) => Reactor.MarkEstablished(c);
+
+        public override int OnReceived(ConnectionId c, ReadOnlySpan<byte> bytes)
+        {
+            if (Reactor.GetTag(c) == 0)
+            {
+                Reactor.Move(c, 0, default);
+                return 1;
+            }
+
+            Send(c, bytes);
+            return bytes.Length;
+        }
+
+        public override void OnMoved(ConnectionId c, int fromReactor, ReadOnlySpan<byte> context) => Reactor.SetTag(c, 1);
+
+        public override void OnClosed(ConnectionId c, ulong tag, CloseReason reason, int errno)
+        {
+        }
+    }
+
     private sealed class ChattingHandler(Reactor reactor) : TestHandler(reactor)
     {
         private readonly byte[] _body = new byte[200];
@@ -159,7 +231,7 @@ public class AllocationTests
 
         private void Ask()
         {
-            while (_toAsk > 0 && Reactor.TryRequest(1, _body.AsSpan(0, 16), _body)) _toAsk--;
+            while (_toAsk > 0 && Reactor.TryRequest(Reactor.Options.Reactors - 1, _body.AsSpan(0, 16), _body)) _toAsk--;
         }
     }
 
@@ -176,3 +248,7 @@ public class AllocationTests
         }
     }
 }
+
+public sealed class AllocationTestsOnOneReactor() : AllocationTests(1);
+
+public sealed class AllocationTestsOnEightReactors() : AllocationTests(8);

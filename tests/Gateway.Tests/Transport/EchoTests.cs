@@ -10,8 +10,7 @@ public class EchoTests
     private static ReactorGroupOptions Options(int reactors) => new() { Reactors = reactors, TickMs = 10 };
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(8)]
+    [OneAndEightReactors]
     public void A_frame_split_at_every_byte_is_echoed_whole(int reactors)
     {
         using var group = new TestGroup<FramedEchoHandler>(Options(reactors), r => new FramedEchoHandler(r));
@@ -32,10 +31,11 @@ public class EchoTests
         group.AwaitEmpty();
     }
 
-    [Fact]
-    public void A_frame_that_comes_byte_by_byte_is_echoed_whole()
+    [Theory]
+    [OneAndEightReactors]
+    public void A_frame_that_comes_byte_by_byte_is_echoed_whole(int reactors)
     {
-        using var group = new TestGroup<FramedEchoHandler>(Options(1), r => new FramedEchoHandler(r));
+        using var group = new TestGroup<FramedEchoHandler>(Options(reactors), r => new FramedEchoHandler(r));
         using var client = Client.Connect(group.Listen());
         var frame = Frames(seed: 2, count: 1, maxPayload: 300);
         foreach (var b in frame)
@@ -49,8 +49,7 @@ public class EchoTests
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(8)]
+    [OneAndEightReactors]
     public async Task Random_chunks_on_many_connections_come_back_unchanged(int reactors)
     {
         using var group = new TestGroup<EchoHandler>(Options(reactors), r => new EchoHandler(r));
@@ -71,10 +70,11 @@ public class EchoTests
         Assert.Equal(16, group.Handlers.Sum(h => h.Closings.Count(c => c.Reason == CloseReason.PeerClosed)));
     }
 
-    [Fact]
-    public void A_frame_larger_than_the_receive_buffer_and_the_turn_buffer_comes_back()
+    [Theory]
+    [OneAndEightReactors]
+    public void A_frame_larger_than_the_receive_buffer_and_the_turn_buffer_comes_back(int reactors)
     {
-        using var group = new TestGroup<FramedEchoHandler>(Options(1) with { ReceiveBytesPerTurn = 1000, OutputBufferBytes = 64 }, r => new FramedEchoHandler(r));
+        using var group = new TestGroup<FramedEchoHandler>(Options(reactors) with { ReceiveBytesPerTurn = 1000, OutputBufferBytes = 64 }, r => new FramedEchoHandler(r));
         using var client = Client.Connect(group.Listen());
         var frames = Frames(seed: 3, count: 4, maxPayload: 60_000);
         client.SendAll(frames);
@@ -82,10 +82,11 @@ public class EchoTests
         group.AwaitIdle();
     }
 
-    [Fact]
-    public void Two_thousand_connections_echo_at_once_and_hold_nothing_when_idle()
+    [Theory]
+    [OneAndEightReactors]
+    public void Two_thousand_connections_echo_at_once_and_hold_nothing_when_idle(int reactors)
     {
-        using var group = new TestGroup<EchoHandler>(Options(2), r => new EchoHandler(r));
+        using var group = new TestGroup<EchoHandler>(Options(reactors), r => new EchoHandler(r));
         var server = group.Listen();
         var clients = Enumerable.Range(0, 2000).Select(_ => Client.Connect(server)).ToArray();
         try
@@ -104,11 +105,12 @@ public class EchoTests
         group.AwaitEmpty(clients.Length);
     }
 
-    [Fact]
-    public async Task A_flood_on_one_connection_does_not_starve_another()
+    [Theory]
+    [OneAndEightReactors]
+    public async Task A_flood_on_one_connection_does_not_starve_another(int reactors)
     {
-        using var group = new TestGroup<EchoHandler>(Options(1) with { ReceiveBytesPerTurn = 4096 }, r => new EchoHandler(r));
-        var server = group.Listen();
+        using var group = new TestGroup<EchoHandler>(Options(reactors) with { ReceiveBytesPerTurn = 4096 }, r => new EchoHandler(r));
+        var server = group.ListenOn(0);
         using var flooder = Client.Connect(server);
         using var quiet = Client.Connect(server);
         using var stop = new CancellationTokenSource();

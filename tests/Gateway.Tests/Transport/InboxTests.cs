@@ -27,10 +27,12 @@ public class InboxTests
         Assert.True(group.Group.Reactors.Sum(r => r.Counters.RequestsRefused) > 0);
     }
 
-    [Fact]
-    public void Replies_may_come_late_and_hold_back_no_more_than_their_slots()
+    [Theory]
+    [InlineData(2)]
+    [InlineData(8)]
+    public void Replies_may_come_late_and_hold_back_no_more_than_their_slots(int reactors)
     {
-        var options = new ReactorGroupOptions { Reactors = 2, TickMs = 10, ReplySlots = 5 };
+        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, ReplySlots = 5 };
         using var group = new TestGroup<LateHandler>(options, r => new LateHandler(r));
         group.On(0, (r, _) =>
         {
@@ -59,11 +61,13 @@ public class InboxTests
         Assert.Throws<InvalidOperationException>(() => group.On(0, (r, _) => r.Reply(1, [1])));
     }
 
-    [Fact]
-    public void A_sleeping_reactor_is_woken_by_each_kind_of_message()
+    [Theory]
+    [InlineData(2)]
+    [InlineData(8)]
+    public void A_sleeping_reactor_is_woken_by_each_kind_of_message(int reactors)
     {
         // A tick so long that only a wake can be in time.
-        var options = new ReactorGroupOptions { Reactors = 2, TickMs = 1000 };
+        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 1000 };
         using var group = new TestGroup<LateHandler>(options, r => new LateHandler(r));
         for (var i = 0; i < 50; i++)
         {
@@ -79,10 +83,11 @@ public class InboxTests
         Assert.True(group[1].Turns > 100);
     }
 
-    [Fact]
-    public void Wake_from_any_thread_brings_a_turn_that_sees_what_was_stored_before()
+    [Theory]
+    [OneAndEightReactors]
+    public void Wake_from_any_thread_brings_a_turn_that_sees_what_was_stored_before(int reactors)
     {
-        var options = new ReactorGroupOptions { Reactors = 1, TickMs = 1000 };
+        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 1000 };
         using var group = new TestGroup<WatermarkHandler>(options, r => new WatermarkHandler(r));
         var handler = group.Handlers[0];
         for (var mark = 1L; mark <= 20_000; mark++)
@@ -97,10 +102,12 @@ public class InboxTests
         Assert.True(group[0].Turns >= 100);
     }
 
-    [Fact]
-    public void Notices_are_shed_when_their_lane_is_full_and_the_rest_arrive_in_order()
+    [Theory]
+    [InlineData(2)]
+    [InlineData(8)]
+    public void Notices_are_shed_when_their_lane_is_full_and_the_rest_arrive_in_order(int reactors)
     {
-        var options = new ReactorGroupOptions { Reactors = 2, TickMs = 10, NoticeLaneBytes = 4096 };
+        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, NoticeLaneBytes = 4096 };
         using var group = new TestGroup<LateHandler>(options, r => new LateHandler(r));
         using var gate = new ManualResetEventSlim();
         Assert.True(group.Group.Reactors[1].TryPost(_ => gate.Wait()));
@@ -118,10 +125,12 @@ public class InboxTests
         Assert.True(group.On(0, (r, _) => r.TryNotify(1, [1])));
     }
 
-    [Fact]
-    public void A_request_that_could_never_fit_is_a_fault_of_ours()
+    [Theory]
+    [InlineData(2)]
+    [InlineData(8)]
+    public void A_request_that_could_never_fit_is_a_fault_of_ours(int reactors)
     {
-        var options = new ReactorGroupOptions { Reactors = 2, TickMs = 10, RequestLaneBytes = 4096, ReplySlotBytes = 8 };
+        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, RequestLaneBytes = 4096, ReplySlotBytes = 8 };
         using var group = new TestGroup<LateHandler>(options, r => new LateHandler(r));
         group.On(0, (r, _) =>
         {
@@ -136,10 +145,11 @@ public class InboxTests
         });
     }
 
-    [Fact]
-    public void Posted_work_is_bounded_and_runs_in_order()
+    [Theory]
+    [OneAndEightReactors]
+    public void Posted_work_is_bounded_and_runs_in_order(int reactors)
     {
-        using var group = new TestGroup<TestHandler>(new ReactorGroupOptions { Reactors = 1, TickMs = 1000, PostSlots = 8 }, r => new TestHandler(r));
+        using var group = new TestGroup<TestHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 1000, PostSlots = 8 }, r => new TestHandler(r));
         using var gate = new ManualResetEventSlim();
         using var entered = new ManualResetEventSlim();
         var reactor = group.Group.Reactors[0];
@@ -165,28 +175,35 @@ public class InboxTests
         Assert.Equal(Enumerable.Range(0, 8), order);
     }
 
-    [Fact]
-    public void A_handler_that_throws_stops_its_reactor_and_the_host_is_told()
+    [Theory]
+    [InlineData(2)]
+    [InlineData(8)]
+    public void A_handler_that_throws_stops_its_reactor_and_the_host_is_told(int reactors)
     {
-        var group = new TestGroup<TestHandler>(new ReactorGroupOptions { Reactors = 2, TickMs = 10 }, r => new TestHandler(r));
+        var group = new TestGroup<TestHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }, r => new TestHandler(r));
         var server = group.Listen();
         using var client = Client.Connect(server);
         Wait.Until(() => group.SlotsInUse == 1, "accepted");
-        var at = group[0].SlotsInUse == 1 ? 0 : 1;
+        var at = Enumerable.Range(0, reactors).Single(i => group[i].SlotsInUse == 1);
         Assert.True(group.Group.Reactors[at].TryPost(_ => throw new InvalidOperationException("broken on purpose")));
         Wait.Until(() => group.Fatal.Count == 1, "told");
         Assert.Equal("broken on purpose", group.Fatal.Single().Message);
-        // The other one goes on.
-        group.On(1 - at, (_, _) => { });
+        // The others go on.
+        for (var i = 0; i < reactors; i++)
+        {
+            if (i != at) group.On(i, (_, _) => { });
+        }
+
         group.DisposeFailed();
         // Nothing stayed open.
         Assert.Empty(client.ReceiveToEnd());
     }
 
-    [Fact]
-    public void A_verb_from_another_thread_is_refused_in_debug_builds()
+    [Theory]
+    [OneAndEightReactors]
+    public void A_verb_from_another_thread_is_refused_in_debug_builds(int reactors)
     {
-        using var group = new TestGroup<TestHandler>(new ReactorGroupOptions { Reactors = 1, TickMs = 10 }, r => new TestHandler(r));
+        using var group = new TestGroup<TestHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }, r => new TestHandler(r));
         var reactor = group.Group.Reactors[0];
 #if DEBUG
         Assert.Contains("belongs to thread", Assert.Throws<InvalidOperationException>(() => reactor.IsOpen(default)).Message, StringComparison.Ordinal);

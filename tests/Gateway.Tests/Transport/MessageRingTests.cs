@@ -94,10 +94,57 @@ public class MessageRingTests
     }
 
     [Fact]
-    public async Task Two_threads_pass_messages_of_every_size_without_loss_or_change()
+    public void A_ring_that_restarts_stays_in_its_first_pages_as_long_as_it_is_emptied()
+    {
+        using var restarting = new MessageRing(1 << 20, restarts: true);
+        using var plain = new MessageRing(1 << 20);
+        var random = new Random(5);
+        var (reach, plainReach) = (new Reach(), new Reach());
+        for (var i = 0; i < 20_000; i++)
+        {
+            var message = new byte[random.Next(1, 300)];
+            random.NextBytes(message);
+            Assert.True(restarting.TryWrite(message, default));
+            Assert.True(plain.TryWrite(message, default));
+            if (i % 2 == 0) continue; // two inside at a time, then none
+            Assert.Equal(reach.Take(restarting), plainReach.Take(plain));
+            Assert.Equal(reach.Take(restarting), plainReach.Take(plain));
+        }
+
+        // At the end of each page it is empty or not, as chance has it.
+        Assert.InRange(reach.Bytes, 1, 16 * 4096);
+        Assert.InRange(plainReach.Bytes, 1_000_000, 1 << 20);
+    }
+
+    /// <summary>How far from its first message a ring ever put one.</summary>
+    private sealed class Reach
+    {
+        private nint _first;
+
+        public long Bytes { get; private set; }
+
+        public unsafe byte[] Take(MessageRing ring)
+        {
+            Assert.True(ring.TryRead(out var message));
+            fixed (byte* at = message)
+            {
+                if (_first == 0) _first = (nint)at;
+                Bytes = Math.Max(Bytes, (nint)at - _first);
+            }
+
+            var copy = message.ToArray();
+            ring.Release();
+            return copy;
+        }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Two_threads_pass_messages_of_every_size_without_loss_or_change(bool restarts)
     {
         const int messages = 300_000;
-        using var ring = new MessageRing(16 * 1024);
+        using var ring = new MessageRing(16 * 1024, restarts);
         using var sent = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         using var received = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var producer = Task.Factory.StartNew(

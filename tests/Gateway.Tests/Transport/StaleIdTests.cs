@@ -7,15 +7,15 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>Ids and completions that outlived their connection touch nothing.</summary>
-public class StaleIdTests
+public abstract class StaleIdTests(int reactors)
 {
-    private static readonly ReactorGroupOptions Options = new() { Reactors = 1, TickMs = 10, HandshakeTimeoutMs = 0 };
+    private readonly ReactorGroupOptions _options = new() { Reactors = reactors, TickMs = 10, HandshakeTimeoutMs = 0 };
 
     [Fact]
     public void A_stale_id_is_refused_by_every_verb_although_its_slot_lives_on()
     {
-        using var group = new TestGroup<EchoHandler>(Options, r => new EchoHandler(r));
-        var server = group.Listen();
+        using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
+        var server = group.ListenOn(0);
         var first = Client.Connect(server);
         var stale = CloseTests.AwaitAccepted(group.Handlers[0]);
         first.Close();
@@ -59,8 +59,8 @@ public class StaleIdTests
     [Fact]
     public void An_id_is_refused_from_within_its_own_OnClosed()
     {
-        using var group = new TestGroup<LateHandler>(Options, r => new LateHandler(r));
-        Client.Connect(group.Listen()).Close();
+        using var group = new TestGroup<LateHandler>(_options, r => new LateHandler(r));
+        Client.Connect(group.ListenOn(0)).Close();
         group.AwaitEmpty();
         Assert.Single(group.Handlers[0].Closings);
     }
@@ -69,7 +69,7 @@ public class StaleIdTests
     public void Completions_of_an_older_generation_are_dropped_and_a_slot_waits_for_its_last()
     {
         var backend = default(ScriptedBackend);
-        using var group = new TestGroup<EchoHandler>(Options, r => new EchoHandler(r), backend: t => backend = new ScriptedBackend(t));
+        using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r), backend: t => new ScriptedBackend(t).KeptAs(ref backend));
         var script = backend!;
         group.On(0, (r, _) => r.AdoptListener(1000));
 
@@ -109,7 +109,7 @@ public class StaleIdTests
     public void Output_that_a_backend_takes_later_stays_in_place_until_it_says_so()
     {
         var backend = default(ScriptedBackend);
-        using var group = new TestGroup<EchoHandler>(Options, r => new EchoHandler(r), backend: t => backend = new ScriptedBackend(t));
+        using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r), backend: t => new ScriptedBackend(t).KeptAs(ref backend));
         var script = backend!;
         group.On(0, (r, _) => r.AdoptListener(1000));
         script.Complete(CompletionKind.Accepted, default, 2000);
@@ -150,6 +150,13 @@ public class StaleIdTests
     {
         private readonly ConcurrentQueue<(CompletionKind Kind, ConnectionId Id, int Result)> _completions = new();
         private readonly SemaphoreSlim _woken = new(0);
+
+        /// <summary>Keeps the first in <paramref name="first"/>: reactor 0's, since a group makes its reactors in order.</summary>
+        public ScriptedBackend KeptAs(ref ScriptedBackend? first)
+        {
+            first ??= this;
+            return this;
+        }
 
         public bool CloseLater { get; set; }
 
@@ -225,3 +232,7 @@ public class StaleIdTests
         public void Dispose() => _woken.Dispose();
     }
 }
+
+public sealed class StaleIdTestsOnOneReactor() : StaleIdTests(1);
+
+public sealed class StaleIdTestsOnEightReactors() : StaleIdTests(8);

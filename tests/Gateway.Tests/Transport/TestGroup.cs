@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Gateway.Transport;
 using Gateway.Transport.Backend;
 using Gateway.Transport.Connections;
+using Gateway.Transport.Linux;
 using Xunit;
 
 namespace Gateway.Tests.Transport;
@@ -40,6 +41,16 @@ internal sealed class TestGroup<THandler> : IDisposable
     public IPEndPoint Listen(int backlog = 4096)
     {
         Assert.Equal(0, _group.Listen(new IPEndPoint(IPAddress.Loopback, 0), backlog, out var bound));
+        return bound;
+    }
+
+    /// <summary>Listens at one reactor only, for a test that says what happens there whatever others there are.</summary>
+    public IPEndPoint ListenOn(int reactor, IPEndPoint? at = null, int backlog = 4096)
+    {
+        var descriptor = Syscalls.OpenListener(at ?? new IPEndPoint(IPAddress.Loopback, 0), backlog);
+        Assert.True(descriptor >= 0, $"errno {-descriptor}");
+        var bound = Syscalls.LocalEndPoint(descriptor)!;
+        Assert.Equal(0, On(reactor, (r, _) => r.AdoptListener(descriptor)));
         return bound;
     }
 

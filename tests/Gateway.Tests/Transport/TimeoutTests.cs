@@ -6,13 +6,13 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>Each kind of deadline, on a clock that the test moves.</summary>
-public class TimeoutTests
+public abstract class TimeoutTests(int reactors)
 {
     private const int Tick = 10;
 
-    private static readonly ReactorGroupOptions Options = new()
+    private readonly ReactorGroupOptions _options = new()
     {
-        Reactors = 1,
+        Reactors = reactors,
         TickMs = Tick,
         HandshakeTimeoutMs = 1000,
         FrameTimeoutMs = 2000,
@@ -25,7 +25,7 @@ public class TimeoutTests
     {
         var (time, group) = Start();
         using var _ = group;
-        using var client = Client.Connect(group.Listen());
+        using var client = Client.Connect(group.ListenOn(0));
         var id = CloseTests.AwaitAccepted(group.Handlers[0]);
         AssertNothingFires(group, time, 1000);
         AssertFires(group, time, 2 * Tick, id, TimeoutKind.Handshake);
@@ -39,7 +39,7 @@ public class TimeoutTests
     {
         var (time, group) = Start();
         using var _ = group;
-        using var client = Client.Connect(group.Listen());
+        using var client = Client.Connect(group.ListenOn(0));
         var id = CloseTests.AwaitAccepted(group.Handlers[0]);
         for (var i = 0; i < 10; i++)
         {
@@ -55,7 +55,7 @@ public class TimeoutTests
     {
         var (time, group) = Start();
         using var _ = group;
-        using var client = Client.Connect(group.Listen());
+        using var client = Client.Connect(group.ListenOn(0));
         var id = Establish(group);
         for (var i = 0; i < 5; i++)
         {
@@ -74,7 +74,7 @@ public class TimeoutTests
     {
         var (time, group) = Start();
         using var _ = group;
-        using var client = Client.Connect(group.Listen());
+        using var client = Client.Connect(group.ListenOn(0));
         var id = Establish(group);
         group.On(0, (_, h) => h.Consume = 0);
         for (var i = 0; i < 20; i++)
@@ -91,7 +91,7 @@ public class TimeoutTests
     {
         var (time, group) = Start();
         using var _ = group;
-        using var client = Client.Connect(group.Listen());
+        using var client = Client.Connect(group.ListenOn(0));
         var id = Establish(group);
         group.On(0, (_, h) => h.Consume = 0);
         Receive(group, client, 3);
@@ -108,7 +108,7 @@ public class TimeoutTests
     {
         var (time, group) = Start();
         using var _ = group;
-        using var client = Client.Connect(group.Listen());
+        using var client = Client.Connect(group.ListenOn(0));
         Establish(group);
         group.On(0, (_, h) => h.Consume = 0);
         Receive(group, client, 3);
@@ -123,7 +123,7 @@ public class TimeoutTests
     {
         var (time, group) = Start();
         using var _ = group;
-        using var client = Client.Connect(group.Listen());
+        using var client = Client.Connect(group.ListenOn(0));
         var id = Establish(group);
         group.On(0, (_, h) => h.Consume = 0);
         Receive(group, client, 3);
@@ -138,7 +138,7 @@ public class TimeoutTests
     {
         var (time, group) = Start();
         using var _ = group;
-        using var client = Client.Connect(group.Listen());
+        using var client = Client.Connect(group.ListenOn(0));
         var id = Establish(group);
         group.On(0, (r, _) => r.SetTimer(id, r.NowMs + 300));
         AssertNothingFires(group, time, 300 - 1);
@@ -164,7 +164,7 @@ public class TimeoutTests
     {
         var (time, group) = Start();
         using var _ = group;
-        using var client = Client.Connect(group.Listen());
+        using var client = Client.Connect(group.ListenOn(0));
         var id = Establish(group);
         group.On(0, (r, _) => r.SetTimer(id, r.NowMs + 300));
         group.On(0, (r, _) => r.Abort(id));
@@ -177,7 +177,7 @@ public class TimeoutTests
     {
         var (time, group) = Start();
         using var _ = group;
-        using var client = Client.Connect(group.Listen());
+        using var client = Client.Connect(group.ListenOn(0));
         var id = Establish(group);
         group.On(0, (r, _) => r.Close(id));
         AssertNothingFires(group, time, 500);
@@ -208,10 +208,10 @@ public class TimeoutTests
         Assert.Empty(group.Handlers[0].Closings);
     }
 
-    private static (ManualTime Time, TestGroup<PortionHandler> Group) Start()
+    private (ManualTime Time, TestGroup<PortionHandler> Group) Start()
     {
         var time = new ManualTime();
-        return (time, new TestGroup<PortionHandler>(Options, r => new PortionHandler(r), time));
+        return (time, new TestGroup<PortionHandler>(_options, r => new PortionHandler(r), time));
     }
 
     private static ConnectionId Establish(TestGroup<PortionHandler> group)
@@ -256,3 +256,7 @@ public class TimeoutTests
         public override long OnReceived(ConnectionId c, in System.Buffers.ReadOnlySequence<byte> bytes) => Math.Min(Consume, bytes.Length);
     }
 }
+
+public sealed class TimeoutTestsOnOneReactor() : TimeoutTests(1);
+
+public sealed class TimeoutTestsOnEightReactors() : TimeoutTests(8);

@@ -20,6 +20,26 @@ internal sealed class CommonOptions
         DefaultValueFactory = _ => "127.0.0.1:5240",
     };
 
+    public Option<LoadProtocol> Protocol { get; } = new("--protocol")
+    {
+        Description = "what the devices speak; with xmpp and mqtt, --target names such a server",
+        HelpName = "native|xmpp|mqtt",
+        CustomParser = result => result.Tokens[0].Value switch
+        {
+            "native" => LoadProtocol.Native,
+            "xmpp" => LoadProtocol.Xmpp,
+            "mqtt" => LoadProtocol.Mqtt,
+            var other => Units.Fail<LoadProtocol>(result, $"--protocol: '{other}' is none of native, xmpp, mqtt"),
+        },
+    };
+
+    public Option<string> Domain { get; } = new("--domain")
+    {
+        Description = "xmpp: of the accounts u<address>, whose passwords are their names",
+        HelpName = "NAME",
+        DefaultValueFactory = _ => "localhost",
+    };
+
     public Option<string> Secret { get; } = new("--secret")
     {
         Description = "the node's secret, from which device keys are derived",
@@ -67,13 +87,26 @@ internal sealed class CommonOptions
 
     public static TimeSpan LongestRun => Day;
 
-    public void AddTo(Command command, bool sends)
+    public void AddTo(Command command, bool sends, bool logsIn = true)
     {
-        Option[] all = [Target, Secret, FirstAddress, FirstSource, Seed, Threads, Processes, LoginsInFlight, Stall, Reconnect, ServerPid, Json, Html, Quiet];
+        Option[] all = [Target, FirstSource, Seed, Threads, Processes, LoginsInFlight, Stall, ServerPid, Json, Html, Quiet];
         foreach (var option in all) command.Options.Add(option);
+        Option[] devices = logsIn ? [Secret, FirstAddress, Reconnect] : [];
+        foreach (var option in devices) command.Options.Add(option);
         if (!sends) return;
         Option[] sending = [Mix, Size, AckEvery];
         foreach (var option in sending) command.Options.Add(option);
+    }
+
+    /// <summary>For the commands that can load a foreign server too.</summary>
+    public void AddProtocolTo(Command command)
+    {
+        command.Options.Add(Protocol);
+        command.Options.Add(Domain);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(Protocol) != LoadProtocol.Native && result.GetValue(Reconnect)) result.AddError("--reconnect: only with --protocol native");
+        });
     }
 
     /// <summary>The settings of a run of this shape; a command adds its own. loginsInFlight: its choice when the user has none.</summary>
@@ -87,24 +120,26 @@ internal sealed class CommonOptions
         if (firstSource is not null && (!IPAddress.TryParse(firstSource, out var source) || source.AddressFamily != AddressFamily.InterNetwork))
             throw new LoadException(ExitCode.Usage, $"--first-source: '{firstSource}' is no IPv4 address");
         var threads = (int)parse.GetValue(Threads);
+        var options = parse.CommandResult.Command.Options;
         var settings = new LoadSettings
         {
             TargetAddress = target.Address.ToString(),
             TargetPort = target.Port,
-            SecretPath = Path.GetFullPath(parse.GetValue(Secret)!, environment.Folder),
+            SecretPath = options.Contains(Secret) ? Path.GetFullPath(parse.GetValue(Secret)!, environment.Folder) : "",
             ShapeKind = shape.Kind,
             GroupSize = shape.GroupSize,
             Devices = shape.Devices,
             Seed = (ulong)seed,
             Run = (uint)Hash.Of((ulong)seed, 0x2119, (ulong)environment.DrawSeed()),
-            FirstAddress = (ulong)parse.GetValue(FirstAddress),
+            FirstAddress = options.Contains(FirstAddress) ? (ulong)parse.GetValue(FirstAddress) : 0,
             FirstSource = firstSource,
             LoginsInFlight = parse.GetValue(LoginsInFlight) is > 0 and var asked ? (int)asked : loginsInFlight,
-            Reconnect = parse.GetValue(Reconnect),
+            Reconnect = options.Contains(Reconnect) && parse.GetValue(Reconnect),
             Threads = threads,
             Processes = ProcessesFor(shape.Devices, (int)parse.GetValue(Processes)),
         };
-        if (!parse.CommandResult.Command.Options.Contains(Mix)) return settings;
+        if (options.Contains(Protocol)) settings = settings with { Protocol = parse.GetValue(Protocol), Domain = parse.GetValue(Domain)! };
+        if (!options.Contains(Mix)) return settings;
         return settings with { Mix = parse.GetValue(Mix), SizeBytes = (int)parse.GetValue(Size), AckEvery = (int)parse.GetValue(AckEvery) };
     }
 

@@ -15,6 +15,7 @@ internal static class ConnectCommand
         var exchange = Units.Count("--exchange", "messages that each sends to its partner before it stays idle (an even number of connections)", 0, 0, 1_000_000);
         var command = new Command("connect", "Establish many connections, keep them, and see that they live.") { connections, rate, hold, exchange };
         common.AddTo(command, sends: true);
+        common.AddProtocolTo(command);
         command.Validators.Add(result =>
         {
             if (result.GetValue(exchange) > 0 && result.GetValue(connections) % 2 != 0) result.AddError("--connections: with --exchange their number is even");

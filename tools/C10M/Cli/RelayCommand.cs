@@ -23,6 +23,7 @@ internal static class RelayCommand
             pairs, window, rate, time, messages, warmupMessages, warmup, loginRate, drain,
         };
         common.AddTo(command, sends: true);
+        common.AddProtocolTo(command);
         command.SetAction(parse =>
         {
             var settings = common.SettingsOf(parse, Shape.Pairs(CommonOptions.CountOf(parse, pairs)), environment) with

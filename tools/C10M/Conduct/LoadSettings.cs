@@ -9,10 +9,12 @@ namespace Gateway.Load.Conduct;
 /// <summary>A run's settings as plain data: what the command line says, and what a load process is told. It never holds the secret itself.</summary>
 internal sealed record LoadSettings
 {
+    public LoadProtocol Protocol { get; init; }
+
     public required string TargetAddress { get; init; }
     public required int TargetPort { get; init; }
 
-    /// <summary>The file with the node's secret.</summary>
+    /// <summary>The file with the node's secret; read for the native protocol only.</summary>
     public required string SecretPath { get; init; }
 
     public required ShapeKind ShapeKind { get; init; }
@@ -24,6 +26,9 @@ internal sealed record LoadSettings
     public ulong Seed { get; init; }
     public uint Run { get; init; }
     public ulong FirstAddress { get; init; } = 1_000_000;
+
+    /// <summary>XMPP: of the accounts.</summary>
+    public string Domain { get; init; } = "localhost";
 
     /// <summary>The first source address; null: the kernel chooses.</summary>
     public string? FirstSource { get; init; }
@@ -55,7 +60,7 @@ internal sealed record LoadSettings
         return new FleetSettings
         {
             Target = new IPEndPoint(IPAddress.Parse(TargetAddress), TargetPort),
-            Secret = ReadSecret(SecretPath),
+            Secret = ShapeKind == ShapeKind.Echo || Protocol != LoadProtocol.Native ? [] : ReadSecret(SecretPath),
             Shape = Shape,
             Mix = mix,
             Payload = new Payload(Run, Seed, mix.MaxBytes),
@@ -63,6 +68,7 @@ internal sealed record LoadSettings
             Time = new MonotonicTime(time),
             Seed = Seed,
             FirstAddress = FirstAddress,
+            Domain = Domain,
             Window = Window,
             TracksDoubleChecks = TracksDoubleChecks,
             AckEvery = AckEvery,

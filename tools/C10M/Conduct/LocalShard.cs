@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using Gateway.Load.Devices;
+using Gateway.Load.Foreign.Mqtt;
+using Gateway.Load.Foreign.Xmpp;
 using Gateway.Load.Measure;
 using Gateway.Transport;
 
@@ -8,7 +10,7 @@ namespace Gateway.Load.Conduct;
 /// <summary>Fleets on this process's reactors, and the pacer that wakes them on time.</summary>
 internal sealed class LocalShard : IShard
 {
-    private readonly Fleet[] _fleets;
+    private readonly IFleet[] _fleets;
     private readonly ReactorGroup _group;
     private readonly Pacer? _pacer;
     private Exception? _fatal;
@@ -16,10 +18,10 @@ internal sealed class LocalShard : IShard
     public LocalShard(LoadSettings settings, TimeProvider time)
     {
         var forFleets = settings.ForFleets(time);
-        _fleets = new Fleet[settings.Threads];
+        _fleets = new IFleet[settings.Threads];
         _group = new ReactorGroup(
             OptionsOf(settings),
-            reactor => _fleets[reactor.Index] = new Fleet(reactor, forFleets, settings.Shape.Cut(settings.Slice, reactor.Index, settings.Threads)),
+            reactor => _fleets[reactor.Index] = FleetOf(settings.Protocol, reactor, forFleets, settings.Shape.Cut(settings.Slice, reactor.Index, settings.Threads)),
             e => Volatile.Write(ref _fatal, e),
             time);
         _group.Start();
@@ -34,7 +36,7 @@ internal sealed class LocalShard : IShard
     {
         foreach (var reactor in _group.Reactors)
         {
-            if (!reactor.TryPost(handler => ((Fleet)handler).Apply(order))) ThrowIfFailed("a reactor takes no more orders");
+            if (!reactor.TryPost(handler => ((IFleet)handler).Apply(order))) ThrowIfFailed("a reactor takes no more orders");
         }
     }
 
@@ -56,6 +58,15 @@ internal sealed class LocalShard : IShard
         var fatal = Volatile.Read(ref _fatal);
         throw new LoadException(ExitCode.Failed, fatal is null ? otherwise : $"a reactor of the load failed: {fatal}", fatal);
     }
+
+    private static IFleet FleetOf(LoadProtocol protocol, Reactor reactor, FleetSettings settings, Slice slice) => protocol switch
+    {
+        LoadProtocol.Native when settings.Shape.Kind == ShapeKind.Echo => new EchoFleet(reactor, settings, slice),
+        LoadProtocol.Native => new Fleet(reactor, settings, slice),
+        LoadProtocol.Xmpp => new XmppFleet(reactor, settings, slice),
+        LoadProtocol.Mqtt => new MqttFleet(reactor, settings, slice),
+        _ => throw new ArgumentOutOfRangeException(nameof(protocol)),
+    };
 
     private static ReactorGroupOptions OptionsOf(LoadSettings settings)
     {

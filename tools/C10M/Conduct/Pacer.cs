@@ -15,12 +15,12 @@ internal sealed class Pacer : IDisposable
     private const long ShortestSleepUs = 20;
 
     private readonly IReadOnlyList<Reactor> _reactors;
-    private readonly Fleet[] _fleets;
+    private readonly IFleet[] _fleets;
     private readonly MonotonicTime _time;
     private readonly Thread _thread;
     private volatile bool _stopping;
 
-    public Pacer(IReadOnlyList<Reactor> reactors, Fleet[] fleets, MonotonicTime time)
+    public Pacer(IReadOnlyList<Reactor> reactors, IFleet[] fleets, MonotonicTime time)
     {
         _reactors = reactors;
         _fleets = fleets;

@@ -20,12 +20,12 @@ internal sealed record RelayPlan
     public TimeSpan DrainLimit { get; init; } = TimeSpan.FromSeconds(60);
 }
 
-/// <summary>Pairs exchange messages: log in → warm up → measure → drain → check.</summary>
+/// <summary>Pairs exchange messages, or an echo is talked to: log in → warm up → measure → drain → check.</summary>
 internal static class RelayRun
 {
-    public static LoadResult Run(Conductor conductor, LoadSettings settings, RelayPlan plan)
+    public static LoadResult Run(Conductor conductor, LoadSettings settings, RelayPlan plan, string command = "relay")
     {
-        var result = new LoadResult { Command = "relay", Settings = settings, ServerMemoryBeforeBytes = conductor.Server?.MemoryBytes() };
+        var result = new LoadResult { Command = command, Settings = settings, ServerMemoryBeforeBytes = conductor.Server?.MemoryBytes() };
         if (Runs.LogIn(conductor, result, Who.All, plan.LoginRate, settings.Devices))
         {
             Measure(conductor, result, plan);

@@ -58,8 +58,7 @@ internal struct Device
     /// <summary>The highest sequence of its mailbox that it has processed, and the highest it has acknowledged.</summary>
     public ulong LastSequence, AckedSequence;
     public int Unacknowledged;
-    /// <summary>The index that comes next in its stream; bit i of Seen: index Expected - 1 - i has arrived.</summary>
-    public ulong Expected, Seen;
+    public Arrivals Arrivals;
     public long WelcomedAt;
 
     // What it sends.

@@ -39,7 +39,7 @@ internal sealed partial class Fleet
         {
             _counters[Counter.Delivered]++;
             _counters[Counter.LastDeliveredAt] = _nowUs;
-            if (!_settings.TracksDoubleChecks && d.Expected == (ulong)_quota + 1) _drain.Record(_nowUs - d.WelcomedAt);
+            if (!_settings.TracksDoubleChecks && d.Arrivals.Highest == (ulong)_quota) _drain.Record(_nowUs - d.WelcomedAt);
         }
     }
 
@@ -74,25 +74,11 @@ internal sealed partial class Fleet
     /// <summary>The stream's order. True when the message had not arrived before.</summary>
     private bool NoteArrival(ref Device d, ulong messageIndex)
     {
-        if (messageIndex >= d.Expected)
-        {
-            var ahead = messageIndex - d.Expected;
-            if (ahead != 0) _counters[Counter.OutOfOrder]++;
-            d.Seen = ahead >= 63 ? 1 : d.Seen << (int)(ahead + 1) | 1;
-            d.Expected = messageIndex + 1;
-            return true;
-        }
-
-        var behind = d.Expected - 1 - messageIndex;
-        if (behind >= 64 || (d.Seen & 1UL << (int)behind) != 0)
-        {
-            _counters[Counter.Duplicates]++;
-            return false;
-        }
-
-        d.Seen |= 1UL << (int)behind;
-        _counters[Counter.OutOfOrder]++;
-        return true;
+        var arrival = d.Arrivals.Note(messageIndex);
+        if (arrival == Arrival.OutOfOrder) _counters[Counter.OutOfOrder]++;
+        if (arrival != Arrival.Again) return true;
+        _counters[Counter.Duplicates]++;
+        return false;
     }
 
     private void OnReceipt(int index, ReadOnlySpan<byte> payload)

@@ -11,7 +11,7 @@ namespace Gateway.Load.Devices;
 /// the reactor's thread but <see cref="CopyTo"/> and <see cref="WakeAtUs"/>. Nothing is allocated per message. Invariant: a device's
 /// <see cref="Device.Connection"/> names a connection that the transport has not said is closed, or nobody.
 /// </summary>
-internal sealed partial class Fleet : IReactorHandler
+internal sealed partial class Fleet : IFleet
 {
     private readonly Reactor _reactor;
     private readonly FleetSettings _settings;
@@ -47,17 +47,11 @@ internal sealed partial class Fleet : IReactorHandler
         _dueQueue = new DueQueue(SendersIn(slice));
         _loginCursor = slice.Count;
         _startCursor = slice.Count;
-        for (var i = 0; i < _devices.Length; i++)
-        {
-            _devices[i].Handshake = -1;
-            _devices[i].Expected = 1;
-        }
+        for (var i = 0; i < _devices.Length; i++) _devices[i].Handshake = -1;
     }
 
-    /// <summary>When the fleet has to run a turn although nothing arrives; <see cref="long.MaxValue"/>: when the transport's tick suffices. Any thread.</summary>
     public long WakeAtUs => Volatile.Read(ref _wakeAtUs);
 
-    /// <summary>Adds what the fleet has counted. Any thread.</summary>
     public void CopyTo(LoadSnapshot into)
     {
         into.Counters.Add(_counters);

@@ -4,12 +4,23 @@ using Gateway.Protocol;
 
 namespace Gateway.Load.Devices;
 
+/// <summary>What the devices speak.</summary>
+internal enum LoadProtocol
+{
+    /// <summary>The gateway's own.</summary>
+    Native = 0,
+    /// <summary>RFC 6120 with receipts by XEP-0184.</summary>
+    Xmpp = 1,
+    /// <summary>MQTT 3.1.1, QoS 1.</summary>
+    Mqtt = 2,
+}
+
 /// <summary>What every fleet of a run knows. Immutable.</summary>
 internal sealed record FleetSettings
 {
     public required IPEndPoint Target { get; init; }
 
-    /// <summary>The node's secret, from which each device's key is derived.</summary>
+    /// <summary>The node's secret, from which each device's key is derived; empty for a foreign protocol.</summary>
     public required byte[] Secret { get; init; }
 
     public required Shape Shape { get; init; }
@@ -21,6 +32,9 @@ internal sealed record FleetSettings
 
     /// <summary>The number of the user that is device 0; device i is user FirstAddress + i, device 0 of it.</summary>
     public required ulong FirstAddress { get; init; }
+
+    /// <summary>XMPP: of the accounts.</summary>
+    public string Domain { get; init; } = "localhost";
 
     /// <summary>Messages of a sender that may be without their double check; with <see cref="TracksDoubleChecks"/> false, without accepted.</summary>
     public required int Window { get; init; }

@@ -10,6 +10,8 @@ internal enum ShapeKind
     Exchange,
     /// <summary>Groups of one sender and its recipients, to which it sends in turn.</summary>
     Fan,
+    /// <summary>Every connection is alone and hears itself.</summary>
+    Echo,
 }
 
 /// <summary>
@@ -20,6 +22,8 @@ internal enum ShapeKind
 internal sealed record Shape(ShapeKind Kind, int GroupSize, int Devices)
 {
     public static Shape Idle(int devices) => new(ShapeKind.Idle, 1, devices);
+
+    public static Shape Echo(int connections) => new(ShapeKind.Echo, 1, connections);
 
     public static Shape Pairs(int pairs) => new(ShapeKind.Pairs, 2, 2 * pairs);
 

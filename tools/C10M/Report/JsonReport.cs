@@ -18,6 +18,7 @@ internal static class JsonReport
         var json = new JsonObject
         {
             ["command"] = result.Command,
+            ["protocol"] = settings.Protocol.ToString().ToLowerInvariant(),
             ["exit_code"] = result.ExitCode,
             ["connections"] = result.Connections,
             ["alive"] = result.Alive,
@@ -27,6 +28,7 @@ internal static class JsonReport
             ["measured_messages"] = result.MeasuredMessages,
             ["measured_seconds"] = Round(result.MeasuredSeconds, 6),
             ["latency_us"] = Percentiles(totals.DoubleCheck),
+            ["latency_histogram"] = HistogramOf(totals.DoubleCheck),
             ["accept_latency_us"] = Percentiles(totals.Accept),
             ["login_latency_us"] = Percentiles(totals.Login),
             ["drain_latency_us"] = Percentiles(totals.Drain),
@@ -77,6 +79,27 @@ internal static class JsonReport
         ["p999"] = histogram.Quantile(0.999),
         ["max"] = histogram.Max,
     };
+
+    /// <summary>Buckets a quarter of an octave wide; those between the first and the last that hold something.</summary>
+    private static JsonObject? HistogramOf(Histogram histogram)
+    {
+        const int Merged = 8;
+        var upTo = new JsonArray();
+        var counts = new JsonArray();
+        long waiting = 0;
+        var left = histogram.Count();
+        for (var i = 0; i < Histogram.Buckets && left > 0; i += Merged)
+        {
+            foreach (var count in histogram.Counts.Slice(i, Merged)) waiting += count;
+            if (waiting == 0 && counts.Count == 0) continue;
+            upTo.Add(Histogram.HighestOf(i + Merged - 1));
+            counts.Add(waiting);
+            left -= waiting;
+            waiting = 0;
+        }
+
+        return counts.Count == 0 ? null : new JsonObject { ["up_to_us"] = upTo, ["counts"] = counts };
+    }
 
     private static double? Round(double? value, int digits = 1) => value is { } v && double.IsFinite(v) ? Math.Round(v, digits) : null;
 }

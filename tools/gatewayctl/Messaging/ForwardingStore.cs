@@ -16,9 +16,9 @@ internal abstract class ForwardingStore(IMessageStore inner) : IMessageStore
 
     public Task<IReadOnlyList<OutboxEntry>> ReadOpenAsync(ulong from, ulong below, int max) => Inner.ReadOpenAsync(from, below, max);
 
-    public virtual Task SettleAsync(long id, SendOutcome outcome) => Inner.SettleAsync(id, outcome);
+    public virtual Task<SendOutcome> SettleAsync(long id, SendOutcome outcome) => Inner.SettleAsync(id, outcome);
 
-    public virtual Task<FenceResult> FenceAsync() => Inner.FenceAsync();
+    public virtual Task<IReadOnlyList<SettledMessage>> FenceAsync() => Inner.FenceAsync();
 
     public virtual Task RecordMessageAsync(ReceivedMessage message, MessageState state) => Inner.RecordMessageAsync(message, state);
 
@@ -52,17 +52,24 @@ internal class ObservedStore(IMessageStore inner, IOutboxObserver observer) : Fo
         return entries;
     }
 
-    public override async Task SettleAsync(long id, SendOutcome outcome)
+    public override async Task<SendOutcome> SettleAsync(long id, SendOutcome outcome)
     {
-        await Inner.SettleAsync(id, outcome);
+        var settled = await Inner.SettleAsync(id, outcome);
         observer.OnOutcome(id, outcome);
+        if (settled != outcome) observer.OnOutcome(id, settled); // what a receipt had said before
+        return settled;
     }
 
-    public override async Task<FenceResult> FenceAsync()
+    public override async Task<IReadOnlyList<SettledMessage>> FenceAsync()
     {
-        var result = await Inner.FenceAsync();
-        foreach (var message in result.Unknown) observer.OnOutcome(message.Id, message.Outcome);
-        return result;
+        var settled = await Inner.FenceAsync();
+        foreach (var message in settled)
+        {
+            observer.OnOutcome(message.Id, new SendOutcome(MessageState.OutcomeUnknown));
+            if (message.Outcome.State != MessageState.OutcomeUnknown) observer.OnOutcome(message.Id, message.Outcome);
+        }
+
+        return settled;
     }
 
     public override async Task<IReadOnlyList<SettledMessage>> RecordReceiptAsync(ReceivedReceipt receipt)

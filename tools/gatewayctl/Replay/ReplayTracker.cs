@@ -41,6 +41,7 @@ internal sealed class ReplayTracker : IOutboxObserver
         lock (_gate)
         {
             Add(id);
+            if (state == MessageState.Read) Note(id, MessageState.Accepted); // nothing is read that was not accepted
             if (state != MessageState.Open) Note(id, state);
         }
     }

@@ -75,11 +75,31 @@ internal static class TailCommand
 
         await Task.WhenAny(end.Reached, client.Completion, Task.Delay(Timeout.InfiniteTimeSpan, cancel));
         if (client.Completion.IsCompleted) throw DeviceClient.Ended(await client.Completion);
+
+        // The node has to hear how far the device is, or the senders wait for their double checks until its next login: after a kill
+        // all may be in the file already, and a connection may be down just now.
+        await TellNodeAsync(client, cancel);
         await client.StopAsync(CancellationToken.None);
         cancel.ThrowIfCancellationRequested();
         var total = (files?.CountBefore ?? 0) + handled;
         if (path is not null) output.Write(new { messages = total, file = path }, () => string.Create(CultureInfo.InvariantCulture, $"{total} messages in {path}"));
         return ExitCode.Ok;
+    }
+
+    private static async Task TellNodeAsync(GatewayClient client, CancellationToken cancel)
+    {
+        try
+        {
+            await client.WaitForConnectionAsync(cancel);
+        }
+        catch (ClientStoppedException e)
+        {
+            throw DeviceClient.Ended(e.Change);
+        }
+        catch (OperationCanceledException)
+        {
+            // The person does not want to wait for the node; what is in the file is told at the next login.
+        }
     }
 
     private static void Print(Output output, ReceivedMessage message)

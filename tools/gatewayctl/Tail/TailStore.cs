@@ -42,9 +42,8 @@ internal sealed class TailStore(IMessageStore inner, DeviceState state, string p
         return snapshot;
     }
 
-    // Awaited, not handed through: the client tells a receipt's record by its task's type.
-    public override async Task RecordMessageAsync(ReceivedMessage message, MessageState state) =>
-        await QueueAsync(new Entry(message.Sequence, message.Body, async () =>
+    public override Task RecordMessageAsync(ReceivedMessage message, MessageState state) =>
+        QueueAsync(new Entry(message.Sequence, message.Body, async () =>
         {
             await Inner.RecordMessageAsync(message, state);
             return [];

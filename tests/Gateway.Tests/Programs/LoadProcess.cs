@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Gateway.Tests.EndToEnd;
+namespace Gateway.Tests.Programs;
 
 /// <summary>The load tool against a node: a process of its own, so that the node's memory and allocations are the node's alone.</summary>
 internal static class LoadProcess

@@ -1,15 +1,19 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Gateway.Protocol;
 
-namespace Gateway.Tests.EndToEnd;
+namespace Gateway.Tests.Programs;
 
 /// <summary>A real node in a child process, on ports of its own and a data folder that outlives kills.</summary>
 internal sealed partial class NodeProcess : IAsyncDisposable
 {
+    /// <summary>For a node that holds little: small segments, since a test's folder is on a disk shared with others.</summary>
+    private static readonly string[] Small = ["--segment-size", "8MiB", "--log-memory", "8MiB", "--pin-reactors", "off"];
+
     private readonly string[] _options;
     private ChildProgram? _program;
     private HttpClient? _operator;
@@ -21,26 +25,42 @@ internal sealed partial class NodeProcess : IAsyncDisposable
     }
 
     public string Data { get; }
-    public int NativePort { get; private set; }
-    public int OperatorPort { get; private set; }
+    public IPEndPoint Native { get; private set; } = new(IPAddress.Loopback, 0);
+    public IPEndPoint Operator { get; private set; } = new(IPAddress.Loopback, 0);
+    public int NativePort => Native.Port;
     public ChildProgram Program => _program ?? throw new InvalidOperationException("The node is not started.");
     public byte[] Secret => Convert.FromHexString(File.ReadAllText(Path.Combine(Data, "secret")).Trim());
+
+    /// <summary>A started node that is to hold little.</summary>
+    /// <param name="data">Its data folder.</param>
+    /// <param name="reactors">See <see cref="OneAndEightReactorsAttribute"/>.</param>
+    /// <param name="options">Further ones, split at blanks.</param>
+    public static async Task<NodeProcess> StartSmallAsync(string data, int reactors, string options = "")
+    {
+        var node = new NodeProcess(data, ["--reactors", reactors.ToString(CultureInfo.InvariantCulture), .. Small, .. options.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
+        try
+        {
+            await node.StartAsync();
+            return node;
+        }
+        catch
+        {
+            await node.DisposeAsync();
+            throw;
+        }
+    }
 
     /// <summary>Starts the node and waits until it says ready. After a first start the ports stay what they were.</summary>
     public async Task StartAsync()
     {
+        if (_program is not null) await _program.DisposeAsync();
         _program = ChildProgram.Start("src/Gateway.Server", "gateway", Path.GetTempPath(),
-        [
-            "--data", Data,
-            "--native-listen", string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{NativePort}"),
-            "--operator-listen", string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{OperatorPort}"),
-            .. _options,
-        ]);
+            ["--data", Data, "--native-listen", $"{Native}", "--operator-listen", $"{Operator}", .. _options]);
         await _program.WaitForLineAsync(line => line == "gateway ready", TimeSpan.FromMinutes(2));
-        NativePort = PortOf("native");
-        OperatorPort = PortOf("operator");
+        Native = EndpointOf("native");
+        Operator = EndpointOf("operator");
         _operator?.Dispose();
-        _operator = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{OperatorPort}") };
+        _operator = new HttpClient { BaseAddress = new Uri($"http://{Operator}") };
         var token = Convert.ToHexStringLower(HMACSHA256.HashData(Secret, "gateway operator token v1"u8));
         _operator.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
     }
@@ -51,7 +71,7 @@ internal sealed partial class NodeProcess : IAsyncDisposable
     public async Task<int> StopAsync()
     {
         Program.Terminate();
-        return await Program.WaitForExitAsync(TimeSpan.FromSeconds(60));
+        return await Program.WaitForExitAsync(TimeSpan.FromMinutes(1));
     }
 
     public async Task<JsonElement> AskAsync(string path) => await AnswerAsync(path, await _operator!.GetAsync(new Uri(path, UriKind.Relative)));
@@ -83,11 +103,8 @@ internal sealed partial class NodeProcess : IAsyncDisposable
         return path;
     }
 
-    private int PortOf(string endpoint)
-    {
-        var match = PortPattern().Match(Program.Output.Split('\n').First(line => line.StartsWith(endpoint, StringComparison.Ordinal)));
-        return int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
-    }
+    private IPEndPoint EndpointOf(string name) =>
+        IPEndPoint.Parse(EndpointPattern().Match(Program.Output.Split('\n').First(line => line.StartsWith(name, StringComparison.Ordinal))).Value);
 
     public async ValueTask DisposeAsync()
     {
@@ -95,6 +112,6 @@ internal sealed partial class NodeProcess : IAsyncDisposable
         if (_program is not null) await _program.DisposeAsync();
     }
 
-    [GeneratedRegex(@":(\d+)\s*$")]
-    private static partial Regex PortPattern();
+    [GeneratedRegex(@"[0-9.]+:\d+")]
+    private static partial Regex EndpointPattern();
 }

@@ -1,4 +1,4 @@
-namespace Gateway.Tests.EndToEnd;
+namespace Gateway.Tests.Programs;
 
 /// <summary>A folder of a test's own, gone with the test.</summary>
 internal sealed class TemporaryFolder : IDisposable
@@ -6,6 +6,13 @@ internal sealed class TemporaryFolder : IDisposable
     public string Path { get; } = Directory.CreateTempSubdirectory("gateway-test-").FullName;
 
     public string File(string name) => System.IO.Path.Combine(Path, name);
+
+    /// <summary>Writes a file into it and returns its path.</summary>
+    public string Write(string name, string text)
+    {
+        System.IO.File.WriteAllText(File(name), text);
+        return File(name);
+    }
 
     public void Dispose()
     {

@@ -1,0 +1,166 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+using Gateway.Protocol;
+
+namespace Gateway.Benchmarks.Ladder;
+
+/// <summary>A rung's program while it runs. Ends with this object: by SIGTERM, and by kill when that does not help.</summary>
+internal sealed class RungServer : IAsyncDisposable
+{
+    private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(20);
+
+    private readonly Process _process;
+    private readonly StringBuilder _errors = new();
+    private readonly string _folder;
+    private HttpClient? _operator;
+
+    private RungServer(Rung rung, Process process, string folder)
+    {
+        Rung = rung;
+        _process = process;
+        _folder = folder;
+    }
+
+    public Rung Rung { get; }
+
+    public int Id => _process.Id;
+
+    public int Port { get; private set; }
+
+    /// <summary>The file with the secret that its devices' keys derive from.</summary>
+    public string SecretPath => Path.Combine(_folder, "secret");
+
+    /// <summary>Starts it with everything it keeps in <paramref name="folder"/>, which is made and goes with it; <paramref name="more"/> are further options of it.</summary>
+    /// <exception cref="LadderException">It did not come up.</exception>
+    public static async Task<RungServer> StartAsync(Rung rung, string folder, CancellationToken stop, params string[] more)
+    {
+        Directory.CreateDirectory(folder);
+        var start = new ProcessStartInfo(ProgramOf(rung)) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder };
+        foreach (var argument in (string[])[.. ArgumentsOf(rung, folder), .. more]) start.ArgumentList.Add(argument);
+        var secret = Path.Combine(folder, "secret");
+        if (rung.Kind != RungKind.Gateway) File.WriteAllText(secret, NodeSecret.Format(RandomNumberGenerator.GetBytes(NodeSecret.SecretBytes)));
+        var server = new RungServer(rung, new Process { StartInfo = start }, folder);
+        try
+        {
+            server._process.Start();
+            server._process.ErrorDataReceived += (_, e) =>
+            {
+                lock (server._errors) server._errors.AppendLine(e.Data);
+            };
+            server._process.BeginErrorReadLine();
+            await server.AwaitReadyAsync(stop);
+            return server;
+        }
+        catch (Exception e)
+        {
+            await server.DisposeAsync();
+            if (e is System.ComponentModel.Win32Exception) throw new LadderException($"{rung.Name}: {start.FileName}: {e.Message}", e);
+            throw;
+        }
+    }
+
+    /// <summary>The node's commits so far. Null: the rung has none.</summary>
+    public async Task<CommitCount?> CommitsAsync(CancellationToken stop)
+    {
+        if (_operator is null) return null;
+        var log = JsonNode.Parse(await _operator.GetStringAsync(new Uri("/ops/counters", UriKind.Relative), stop))!["log"]!;
+        return new CommitCount((long)log["commits"]!, (long)log["bytesAppended"]!, (long)log["syncMicros"]!);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _operator?.Dispose();
+        try
+        {
+            if (!_process.HasExited)
+            {
+                using (var kill = Process.Start("kill", ["-TERM", _process.Id.ToString(CultureInfo.InvariantCulture)])) await kill.WaitForExitAsync();
+                using var limit = new CancellationTokenSource(StopLimit);
+                await _process.WaitForExitAsync(limit.Token);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            _process.Kill();
+            await _process.WaitForExitAsync();
+        }
+        catch (InvalidOperationException)
+        {
+            // It never started.
+        }
+
+        _process.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static string ProgramOf(Rung rung) => rung.Kind switch
+    {
+        RungKind.C => LadderPaths.CRung(rung.Program),
+        RungKind.DotNet => LadderPaths.Rungs,
+        _ => LadderPaths.Node,
+    };
+
+    private static string[] ArgumentsOf(Rung rung, string folder) => rung.Kind switch
+    {
+        RungKind.C => ["--port", "0", "--secret", Path.Combine(folder, "secret")],
+        RungKind.DotNet => ["rung", rung.Program, "--port", "0", "--secret", Path.Combine(folder, "secret")],
+        _ =>
+        [
+            "--data", folder, "--native-listen", "127.0.0.1:0", "--operator-listen", "127.0.0.1:0", "--reactors", rung.Program, "--durability", "fsync",
+            "--log-level", "warning",
+        ],
+    };
+
+    private async Task AwaitReadyAsync(CancellationToken stop)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(StartLimit);
+        var operatorPort = 0;
+        try
+        {
+            while (await _process.StandardOutput.ReadLineAsync(limit.Token) is { } line)
+            {
+                if (line.StartsWith("listening ", StringComparison.Ordinal) || line.StartsWith("native ", StringComparison.Ordinal)) Port = LastNumberOf(line);
+                if (line.StartsWith("operator ", StringComparison.Ordinal)) operatorPort = LastNumberOf(line);
+                if (line != "gateway ready" && !line.StartsWith("listening ", StringComparison.Ordinal)) continue;
+                if (operatorPort != 0) _operator = OperatorOf(operatorPort);
+                _ = _process.StandardOutput.ReadToEndAsync(CancellationToken.None);
+                return;
+            }
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            throw new LadderException($"{Rung.Name} did not come up within {StartLimit.TotalSeconds:0} s:\n{Errors}");
+        }
+
+        await _process.WaitForExitAsync(stop);
+        throw new LadderException($"{Rung.Name} ended with {_process.ExitCode} before it was ready:\n{Errors}");
+    }
+
+    private string Errors
+    {
+        get
+        {
+            lock (_errors) return _errors.ToString();
+        }
+    }
+
+    private static int LastNumberOf(string line) => int.Parse(line.AsSpan(line.AsSpan().LastIndexOfAny(' ', ':') + 1), CultureInfo.InvariantCulture);
+
+    private HttpClient OperatorOf(int port)
+    {
+        var secret = Convert.FromHexString(File.ReadAllText(SecretPath).Trim());
+        var client = new HttpClient { BaseAddress = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}")) };
+        client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue(
+            "Bearer", Convert.ToHexStringLower(HMACSHA256.HashData(secret, "gateway operator token v1"u8)));
+        return client;
+    }
+}
+
+/// <summary>Commits of a node's log since its start, the bytes they made durable, and the time in fdatasync, µs.</summary>
+internal readonly record struct CommitCount(long Commits, long Bytes, long SyncMicros);

@@ -1,0 +1,18 @@
+namespace Gateway.Benchmarks.Ladder;
+
+/// <summary>Median and range of what the rounds measured.</summary>
+internal readonly record struct Spread(double Median, double Least, double Most)
+{
+    public static Spread? Of(IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToArray();
+        return sorted.Length == 0 ? null : new Spread(Statistics.Median(sorted), sorted[0], sorted[^1]);
+    }
+}
+
+internal static class Statistics
+{
+    /// <summary>Of sorted values, at least one.</summary>
+    public static double Median(ReadOnlySpan<double> sorted) =>
+        sorted.Length % 2 == 1 ? sorted[sorted.Length / 2] : (sorted[sorted.Length / 2 - 1] + sorted[sorted.Length / 2]) / 2;
+}

@@ -1,0 +1,73 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Gateway.Tests.C10M;
+using Gateway.Tests.EndToEnd;
+using Xunit;
+
+namespace Gateway.Tests.Ladder;
+
+/// <summary>`rivals`, from its command line to its report.</summary>
+public class RivalsReportTests
+{
+    [RivalFact("ejabberdctl", "mosquitto")]
+    public void One_command_measures_all_three_and_its_ratios_and_slopes_are_those_of_the_samples()
+    {
+        using var folder = new TemporaryFolder();
+        var (exitCode, said) = Rivals("--rounds", "1", "--time", "200ms", "--warmup", "100ms", "--rest", "100ms", "--idle", "20,60", "--report", folder.File("rivals.md"));
+        Assert.True(exitCode == 0, said);
+        var json = JsonNode.Parse(File.ReadAllText(folder.File("rivals.json")))!;
+        var report = File.ReadAllText(folder.File("rivals.md"));
+
+        var samples = json["samples"]!.AsArray();
+        Assert.Equal(9, samples.Count);
+        foreach (var load in (ReadOnlySpan<string>)["100x16", "1000x4", "100x1"])
+        {
+            var gateway = Rate("gateway", load);
+            foreach (var rival in (ReadOnlySpan<string>)["ejabberd", "mosquitto"])
+            {
+                var (rate, ratio) = (Rate(rival, load), gateway / Rate(rival, load));
+                Assert.Contains(
+                    string.Create(CultureInfo.InvariantCulture, $"| {rival} | {rate:N0} ({rate:N0} to {rate:N0}) | {ratio:0.00} ({ratio:0.00} to {ratio:0.00}) |"), report, StringComparison.Ordinal);
+            }
+        }
+
+        foreach (var sample in samples)
+        {
+            foreach (var figure in (ReadOnlySpan<string>)["load_cpu_us_per_message", "memory_before", "memory_after"])
+                Assert.True((double)sample![figure]! > 0, $"{figure} is missing: {sample}");
+        }
+
+        foreach (var idle in json["idle"]!.AsArray())
+        {
+            var memory = idle!["memory"]!.AsArray().Select(m => (double)m!).ToArray();
+            var slope = (memory[1] - memory[0]) / 40;
+            Assert.Equal(slope, (double)idle["bytes_per_connection"]!, 3);
+            Assert.Contains(string.Create(CultureInfo.InvariantCulture, $"| {(string)idle["rival"]!} | {slope:N0} ({slope:N0} to {slope:N0}) |"), report, StringComparison.Ordinal);
+        }
+
+        double Rate(string rival, string load) =>
+            (double)samples.Select(s => s!["of"]!).Single(s => (string)s["rung"]! == rival && (string)s["load"]! == load)["messages_per_second"]!;
+    }
+
+    [Theory]
+    [InlineData("--rounds", "0", "from 1 to 100")]
+    [InlineData("--idle", "4000,2000", "rising")]
+    [InlineData("--idle", "2000", "at least two")]
+    [InlineData("--idle", "2001,4000", "even")]
+    public void What_cannot_be_understood_is_said_before_anything_runs(string option, string value, string expected)
+    {
+        var (exitCode, said) = Rivals(option, value);
+        Assert.NotEqual(0, exitCode);
+        Assert.Contains(expected, said, StringComparison.Ordinal);
+    }
+
+    private static (int ExitCode, string Said) Rivals(params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(RungProcess.Benchmarks, ["rivals", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var errors = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output + errors.GetAwaiter().GetResult());
+    }
+}

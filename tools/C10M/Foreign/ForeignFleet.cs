@@ -1,0 +1,337 @@
+using System.Buffers;
+using Gateway.Load.Devices;
+using Gateway.Load.Measure;
+using Gateway.Transport;
+
+namespace Gateway.Load.Foreign;
+
+/// <summary>
+/// The devices of one reactor that speak somebody else's protocol, so that a foreign server can be loaded and checked as the gateway is:
+/// same pairs, windows, bodies and counts. What is said on the wire is the derived type's. It logs in, sends, acknowledges and checks; it
+/// never resends and never comes back: a break is an error. All members are for the reactor's thread but <see cref="CopyTo"/> and
+/// <see cref="WakeAtUs"/>. Nothing is allocated per message. Invariant: a device's
+/// <see cref="ForeignDevice.Connection"/> names a connection that the transport has not said is closed, or nobody.
+/// </summary>
+internal abstract partial class ForeignFleet : IFleet
+{
+    /// <summary>The longest stanza or packet that a server may send; what a body can grow to, and room around it.</summary>
+    protected const int MaxUnitBytes = 1 << 20;
+
+    /// <summary>Pings of a check written in one turn.</summary>
+    private const int ChecksPerTurn = 1024;
+
+    private readonly FleetSettings _settings;
+    private readonly Shape _shape;
+    private readonly Slice _slice;
+    private readonly ForeignDevice[] _devices;
+    private readonly byte[] _body;
+    private readonly byte[] _straddling;
+    private readonly Counters _counters = new();
+    private readonly ErrorTally _errors = new();
+    private readonly Histogram _doubleCheck = new();
+    private readonly Histogram _accept = new();
+    private readonly Histogram _login = new();
+    private readonly Histogram _lag = new();
+    private int[] _deviceOfSlot = new int[1024];
+    private int _loginCursor;
+    private double _loginGapUs;
+    private double _nextLoginUs;
+    private int _checkCursor = int.MaxValue;
+    private long _nowUs;
+    private long _markUs = long.MaxValue;
+    private long _endUs = long.MaxValue;
+
+    /// <param name="reactor">Its reactor.</param>
+    /// <param name="settings">Of the run.</param>
+    /// <param name="slice">Its devices, in whole groups.</param>
+    /// <param name="complete">What must have been heard of a message for it to count.</param>
+    protected ForeignFleet(Reactor reactor, FleetSettings settings, Slice slice, Marks complete)
+    {
+        Reactor = reactor;
+        _settings = settings;
+        _shape = settings.Shape;
+        _slice = slice;
+        _complete = complete;
+        _devices = new ForeignDevice[slice.Count];
+        _body = new byte[settings.Mix.MaxBytes];
+        // What the transport keeps of a unit, and one more read behind it.
+        _straddling = new byte[2 * MaxUnitBytes];
+        _ringMask = RingSize(settings) - 1;
+        _flights = new Flight[(long)(_ringMask + 1) * SendersIn(slice)];
+        _dueQueue = new DueQueue(SendersIn(slice));
+        _loginCursor = slice.Count;
+        _startCursor = slice.Count;
+        foreach (ref var d in _devices.AsSpan()) d.NextNumber = d.LowestUnchecked = 1;
+    }
+
+    public long WakeAtUs => Volatile.Read(ref _wakeAtUs);
+
+    protected Reactor Reactor { get; }
+
+    public void CopyTo(LoadSnapshot into)
+    {
+        into.Counters.Add(_counters);
+        into.DoubleCheck.Add(_doubleCheck);
+        into.Accept.Add(_accept);
+        into.Login.Add(_login);
+        into.Lag.Add(_lag);
+        into.AddErrors(_errors.Copy());
+        into.AllocatedBytes += Reactor.Counters.AllocatedBytes;
+    }
+
+    public void Apply(Order order)
+    {
+        _nowUs = _settings.Time.NowUs();
+        switch (order.Kind)
+        {
+            case OrderKind.Login when order.Who == Who.All: BeginLogins(order); break;
+            case OrderKind.Send: BeginSending(order); break;
+            case OrderKind.Measure: (_markUs, _endUs) = (order.FromUs, order.UntilUs); break;
+            case OrderKind.Stop: _stopped = true; break;
+            case OrderKind.Check: BeginCheck(); break;
+            case OrderKind.Drop: DropAll(); break;
+            default: throw new UnreachableOrderException(order.Kind);
+        }
+
+        UpdateGauges();
+        _counters[Counter.OrdersTaken]++;
+    }
+
+    public void OnTurn(long nowMs)
+    {
+        _nowUs = _settings.Time.NowUs();
+        PumpLogins();
+        PumpChecks();
+        StartSenders();
+        SendWhatIsDue();
+        UpdateGauges();
+    }
+
+    public int OnReceived(ConnectionId c, ReadOnlySpan<byte> bytes)
+    {
+        if (!TryDeviceOf(c, out var index) || _devices[index].State == ForeignState.Closing) return bytes.Length;
+        _nowUs = _settings.Time.NowUs();
+        var rest = bytes;
+        while (TryRead(index, ref rest))
+        {
+        }
+
+        return _devices[index].State == ForeignState.Closing ? bytes.Length : bytes.Length - rest.Length;
+    }
+
+    public long OnReceived(ConnectionId c, in ReadOnlySequence<byte> bytes)
+    {
+        if (bytes.IsSingleSegment) return OnReceived(c, bytes.FirstSpan);
+        var length = (int)Math.Min(bytes.Length, _straddling.Length);
+        bytes.Slice(0, length).CopyTo(_straddling);
+        return OnReceived(c, _straddling.AsSpan(0, length));
+    }
+
+    public void OnConnected(ConnectionId c, int errno)
+    {
+        if (!TryDeviceOf(c, out var index)) return;
+        _nowUs = _settings.Time.NowUs();
+        ref var d = ref _devices[index];
+        if (errno != 0)
+        {
+            var given = d.State == ForeignState.Closing;
+            Detach(ref d);
+            if (!given) Count($"connect_errno_{errno}");
+            return;
+        }
+
+        d.State = ForeignState.LoggingIn;
+        d.Step = 0;
+        Greet(index);
+    }
+
+    public void OnTimeout(ConnectionId c, TimeoutKind kind)
+    {
+        if (kind == TimeoutKind.Handshake && TryDeviceOf(c, out var index) && _devices[index].State != ForeignState.Closing) Fail(index, "login_timeout");
+    }
+
+    public void OnClosed(ConnectionId c, ulong tag, CloseReason reason, int errno)
+    {
+        if (!TryDeviceOf(c, out var index)) return;
+        ref var d = ref _devices[index];
+        var broke = d.State != ForeignState.Closing && reason != CloseReason.Shutdown;
+        Detach(ref d);
+        if (broke) Count(errno == 0 ? $"closed_{reason}" : $"closed_{reason}_errno_{errno}");
+    }
+
+    public void OnAccepted(ConnectionId c) => throw new InvalidOperationException("A fleet listens nowhere.");
+
+    public void OnMoved(ConnectionId c, int fromReactor, ReadOnlySpan<byte> context) => throw new InvalidOperationException("Nothing moves in a load.");
+
+    public void OnDrained(ConnectionId c)
+    {
+    }
+
+    public void OnRequest(int fromReactor, ReadOnlySpan<byte> message) => throw new InvalidOperationException("Fleets do not talk.");
+
+    public void OnReply(int fromReactor, ReadOnlySpan<byte> message) => throw new InvalidOperationException("Fleets do not talk.");
+
+    public void OnNotice(int fromReactor, ReadOnlySpan<byte> message) => throw new InvalidOperationException("Fleets do not talk.");
+
+    public void OnRequestCredit(int toReactor)
+    {
+    }
+
+    /// <summary>The device is connected: the first bytes of its login.</summary>
+    protected abstract void Greet(int index);
+
+    /// <summary>Handles one stanza or packet at the front of <paramref name="rest"/> and takes it off. False: none is whole, or the device has failed.</summary>
+    protected abstract bool TryRead(int index, ref ReadOnlySpan<byte> rest);
+
+    /// <summary>Writes the device's message of that number to its recipient; the body comes from <see cref="BodyOf"/>.</summary>
+    protected abstract void WriteMessage(int index, int recipient, ulong number);
+
+    /// <summary>Writes what the server must answer; the answer is told by <see cref="OnPong"/>.</summary>
+    protected abstract void WritePing(int index);
+
+    /// <summary>The bytes of payload that stand for a body of <paramref name="size"/> bytes on the wire.</summary>
+    protected virtual int PayloadBytesOf(int size) => size;
+
+    protected ConnectionId ConnectionOf(int index) => _devices[index].Connection;
+
+    protected bool IsEstablished(int index) => _devices[index].State == ForeignState.Established;
+
+    protected ref byte StepOf(int index) => ref _devices[index].Step;
+
+    protected ulong AddressOf(int ordinal) => _settings.FirstAddress + (ulong)ordinal;
+
+    protected int OrdinalOf(int index) => _slice.First + index;
+
+    /// <summary>The local index of who sends to this device.</summary>
+    protected int SenderOf(int index) => _shape.SenderOf(OrdinalOf(index)) - _slice.First;
+
+    /// <summary>The login is over, well.</summary>
+    protected void OnLoggedIn(int index)
+    {
+        ref var d = ref _devices[index];
+        d.State = ForeignState.Established;
+        Reactor.MarkEstablished(d.Connection);
+        _counters[Counter.LoginsInFlight]--;
+        _counters[Counter.Logins]++;
+        _counters[Counter.Open]++;
+        _counters[Counter.LastLoginAt] = _nowUs;
+        _login.Record(_nowUs - d.LoginStartedAt);
+    }
+
+    protected void OnPong(int index)
+    {
+        ref var d = ref _devices[index];
+        if (!d.Has(DeviceFlags.Checked)) return;
+        d.Clear(DeviceFlags.Checked);
+        _counters[Counter.Pongs]++;
+    }
+
+    protected void Count(string error)
+    {
+        _counters[Counter.Errors]++;
+        _errors.Add(error);
+    }
+
+    /// <summary>Counts an error and leaves the connection: after it nothing the peer says can be trusted.</summary>
+    protected void Fail(int index, string error)
+    {
+        Count(error);
+        Leave(ref _devices[index]);
+    }
+
+    private bool TryDeviceOf(ConnectionId c, out int index)
+    {
+        index = c.Slot < (uint)_deviceOfSlot.Length ? _deviceOfSlot[c.Slot] : -1;
+        return (uint)index < (uint)_devices.Length && _devices[index].Connection == c;
+    }
+
+    private void BeginLogins(Order order)
+    {
+        _loginCursor = 0;
+        _nextLoginUs = _nowUs;
+        _loginGapUs = order.Rate <= 0 ? 0 : 1e6 * _shape.Devices / (order.Rate * Math.Max(1, _slice.Count));
+    }
+
+    private void PumpLogins()
+    {
+        while (_loginCursor < _devices.Length && _counters[Counter.LoginsInFlight] < _settings.LoginsInFlight && _nextLoginUs <= _nowUs)
+        {
+            var index = _loginCursor++;
+            if (_devices[index].State != ForeignState.Offline) continue;
+            BeginLogin(index);
+            _nextLoginUs += _loginGapUs;
+        }
+    }
+
+    private void BeginLogin(int index)
+    {
+        ref var d = ref _devices[index];
+        d.LoginStartedAt = _settings.Time.NowUs();
+        var c = Reactor.Connect(_settings.Target, _settings.Sources.Of(OrdinalOf(index)));
+        if (c.IsNone)
+        {
+            Count("no_connection_slot");
+            return;
+        }
+
+        if (c.Slot >= (uint)_deviceOfSlot.Length) Array.Resize(ref _deviceOfSlot, (int)Math.Max(c.Slot + 1, 2 * (uint)_deviceOfSlot.Length));
+        _deviceOfSlot[c.Slot] = index;
+        d.Connection = c;
+        d.State = ForeignState.Connecting;
+        _counters[Counter.LoginsInFlight]++;
+        _counters[Counter.Attached]++;
+    }
+
+    private void BeginCheck()
+    {
+        _counters[Counter.Pongs] = 0;
+        _checkCursor = 0;
+    }
+
+    private void PumpChecks()
+    {
+        for (var written = 0; _checkCursor < _devices.Length && written < ChecksPerTurn; _checkCursor++)
+        {
+            ref var d = ref _devices[_checkCursor];
+            if (d.State != ForeignState.Established) continue;
+            d.Set(DeviceFlags.Checked);
+            WritePing(_checkCursor);
+            written++;
+        }
+
+        // The transport turns at once when asked; without this the next thousand would wait for its tick.
+        if (_checkCursor < _devices.Length) Reactor.Wake();
+    }
+
+    /// <summary>The session, or what was to become one, counts no more.</summary>
+    private void LeaveSession(ref ForeignDevice d)
+    {
+        if (d.State == ForeignState.Established) _counters[Counter.Open]--;
+        else if (d.State is ForeignState.Connecting or ForeignState.LoggingIn) _counters[Counter.LoginsInFlight]--;
+    }
+
+    private void Detach(ref ForeignDevice d)
+    {
+        LeaveSession(ref d);
+        _counters[Counter.Attached]--;
+        d.State = ForeignState.Offline;
+        d.Connection = default;
+        d.Clear(DeviceFlags.Checked);
+    }
+
+    private void Leave(ref ForeignDevice d)
+    {
+        LeaveSession(ref d);
+        d.State = ForeignState.Closing;
+        Reactor.Abort(d.Connection);
+    }
+
+    private void DropAll()
+    {
+        _loginCursor = _slice.Count;
+        foreach (ref var d in _devices.AsSpan())
+        {
+            if (d.State is not (ForeignState.Offline or ForeignState.Closing)) Leave(ref d);
+        }
+    }
+}
