@@ -131,11 +131,9 @@ public sealed class ExpositionTests : IDisposable
         var lag = new LoopLag(Histogram(), 0);
         lag.Note(1_000, 250_000);
         foreach (var us in new[] { 100L, 700_000, 20 }) lag.Note(1_010, us);
-        Assert.Contains("shop_floor_took_seconds_sum{reactor="0"} 0.25
-", await TextAsync(ExpositionFormat.Prometheus), StringComparison.Ordinal);
+        Assert.Contains("shop_floor_took_seconds_sum{reactor=\"0\"} 0.25\n", await TextAsync(ExpositionFormat.Prometheus), StringComparison.Ordinal);
         lag.Note(1_000 + LoopLag.PeriodMs, 50);
-        Assert.Contains("shop_floor_took_seconds_sum{reactor="0"} 0.95
-", await TextAsync(ExpositionFormat.Prometheus), StringComparison.Ordinal);
+        Assert.Contains("shop_floor_took_seconds_sum{reactor=\"0\"} 0.95\n", await TextAsync(ExpositionFormat.Prometheus), StringComparison.Ordinal);
     }
 
     [Theory]
