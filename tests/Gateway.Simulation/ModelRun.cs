@@ -125,6 +125,9 @@ public sealed class ModelRun
             case PlanStepKind.Connect:
                 device.Connect(step.B % _net.Reactors.Count);
                 break;
+            case PlanStepKind.HangUp when step.B % 4 == 0:
+                device.Connection?.HangUpBehindInput();
+                break;
             case PlanStepKind.HangUp:
                 device.HangUp();
                 break;

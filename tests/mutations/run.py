@@ -82,7 +82,11 @@ def read_all():
 
 def copy_tree():
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in listed.splitlines():
+    names = set(listed.splitlines())
+    for old in [p for p in SCRATCH.rglob("*.cs") if not {"bin", "obj"} & set(p.relative_to(SCRATCH).parts)]:
+        if str(old.relative_to(SCRATCH)) not in names or not (ROOT / old.relative_to(SCRATCH)).is_file():
+            old.unlink()
+    for name in names:
         source, target = ROOT / name, SCRATCH / name
         if not source.is_file():
             continue

@@ -15,7 +15,7 @@ public class AllocationTests
 {
     [Theory]
     [InlineData(1)]
-    [InlineData(2)]
+    [InlineData(8)]
     public void A_hundred_thousand_messages_with_their_receipts_allocate_nothing_in_a_home(int homes)
     {
         var node = new MeteredNode(homes);
