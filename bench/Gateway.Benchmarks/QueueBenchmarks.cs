@@ -14,6 +14,7 @@ public class QueueBenchmarks
     private const int EntriesPerMs = 64;
 
     private QueueGauge _gauge = null!;
+    private QueueGauge _ordered = null!;
     private long _in;
     private long _out;
 
@@ -25,11 +26,16 @@ public class QueueBenchmarks
     public void Setup()
     {
         _gauge = new QueueGauge("benchmark", 0, TimeSpan.FromMilliseconds(1));
+        _ordered = new QueueGauge("ordered", 0, TimeSpan.FromMilliseconds(1));
         (_in, _out) = (0, 0);
-        for (var i = 0; i < Depth; i++) _gauge.Enter(_in++ / EntriesPerMs);
+        for (var i = 0; i < Depth; i++)
+        {
+            _gauge.Enter(_in / EntriesPerMs);
+            _ordered.EnterLast(_in++ / EntriesPerMs);
+        }
     }
 
-    /// <summary>First in, first out.</summary>
+    /// <summary>As a queue is measured whose entries leave in any order; here they leave in the order they came.</summary>
     [Benchmark(OperationsPerInvoke = Batch)]
     public void EnterAndLeave()
     {
@@ -37,6 +43,17 @@ public class QueueBenchmarks
         {
             _gauge.Enter(_in++ / EntriesPerMs);
             _gauge.Leave(_out++ / EntriesPerMs);
+        }
+    }
+
+    /// <summary>As a queue is measured that is first in, first out.</summary>
+    [Benchmark(OperationsPerInvoke = Batch)]
+    public void EnterLastAndLeaveFirst()
+    {
+        for (var i = 0; i < Batch; i++)
+        {
+            _ordered.EnterLast(_in++ / EntriesPerMs);
+            _ordered.LeaveFirst(++_out / EntriesPerMs);
         }
     }
 

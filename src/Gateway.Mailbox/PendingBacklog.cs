@@ -43,6 +43,9 @@ public readonly struct PendingBacklog
 
     public static PendingBacklog Add(PendingBacklog left, PendingBacklog right) => left + right;
 
+    /// <summary>1 to 9 entries, as nearly every mailbox holds that holds any.</summary>
+    internal static bool IsInFirstDecade(long entries) => (ulong)(entries - 1) < 9;
+
     /// <summary>-1 for none, 0 for 1 to 9 entries, 1 for 10 to 99, and so on; everything from the last threshold up is the last.</summary>
     internal static int DecadeOf(long entries) => entries switch
     {

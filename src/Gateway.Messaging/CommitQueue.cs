@@ -90,7 +90,7 @@ internal sealed class CommitQueue
         slot = pending;
         slot.BodyBytes = body.Length;
         slot.AddedAtMs = nowMs;
-        _gauge?.Enter(nowMs);
+        _gauge?.EnterLast(nowMs);
         slot.HotOffset = keepHot ? Keep(body) : -1;
         Count++;
     }
@@ -113,12 +113,12 @@ internal sealed class CommitQueue
     public void Dequeue()
     {
         ref var oldest = ref _ring[_head];
-        _gauge?.Leave(oldest.AddedAtMs);
         // Bodies leave in the order they came; the gap that a wrap left in front of one goes with it.
         if (oldest.HotOffset >= 0) _hotHead += Distance(oldest.HotOffset, _hotHead) + oldest.BodyBytes;
         _head = (_head + 1) & (_ring.Length - 1);
         // An empty ring begins anew at its start: memory that it never filled is never touched.
         if (--Count == 0) _hotHead = _hotTail = 0;
+        _gauge?.LeaveFirst(_ring[_head].AddedAtMs);
     }
 
     private int Keep(ReadOnlySpan<byte> body)

@@ -54,24 +54,30 @@ internal sealed class AgeLadder
 
     /// <summary>An entry entered. Times may come in any order; the latest of them moves the ladder.</summary>
     /// <param name="at">Not negative.</param>
-    public void Add(long at)
+    /// <returns>Whether <see cref="Oldest"/> may have changed for another reason than this entry's own time.</returns>
+    public bool Add(long at)
     {
         var unit = at >> _unitShift;
-        if (unit - _begins[0] >= Buckets) Raise(0, RoundUp(unit - Buckets + 1));
+        var raise = unit - _begins[0] >= Buckets;
+        if (raise) Raise(0, RoundUp(unit - Buckets + 1));
         var level = LevelOf(ref unit);
         Place(level, unit, 1);
+        return raise;
     }
 
     /// <summary>An entry left that entered at this very time.</summary>
     /// <exception cref="InvalidOperationException">None such is in.</exception>
-    public void Remove(long at)
+    /// <returns>Whether <see cref="Oldest"/> may have changed.</returns>
+    public bool Remove(long at)
     {
         var unit = at >> _unitShift;
         var level = LevelOf(ref unit);
         var bucket = (int)(unit & (Buckets - 1));
         ref var count = ref _counts[level * Buckets + bucket];
         if (count == 0) throw new InvalidOperationException($"An entry leaves a queue that it did not enter at {at}.");
-        if (--count == 0) Vacate(level, bucket);
+        if (--count != 0) return false;
+        Vacate(level, bucket);
+        return true;
     }
 
     /// <summary>The level that a time lies in; the time becomes its bucket there. What lies before all levels counts as the first bucket of the last.</summary>

@@ -35,6 +35,7 @@ internal sealed class Backlog
     /// <summary>A mailbox that held so many entries holds so many now.</summary>
     public void Resize(long before, long after)
     {
+        if (PendingBacklog.IsInFirstDecade(before) && PendingBacklog.IsInFirstDecade(after)) return;
         var (from, to) = (PendingBacklog.DecadeOf(before), PendingBacklog.DecadeOf(after));
         if (from == to) return;
         if (from >= 0) Volatile.Write(ref _mailboxesByDecade[from], _mailboxesByDecade[from] - 1);

@@ -176,7 +176,7 @@ internal sealed class ReactorHost : IReactorHandler
 
     public void OnTurn(long nowMs)
     {
-        _lag?.Record(Reactor.LagUs);
+        _lag?.Note(nowMs, Reactor.LagUs);
         Home.SetTime(nowMs, (ulong)(_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10);
         // Raised before the turn's batch is submitted: the commit may be over before this method is, and must find somebody to wake.
         _awaitsCommit = true;

@@ -119,10 +119,21 @@ public sealed class ExpositionTests : IDisposable
     public void Recording_into_a_histogram_allocates_nothing_after_its_first_measurement()
     {
         var lag = new LoopLag(Histogram(), 3);
-        for (var i = 0; i < 100; i++) lag.Record(i);
+        for (var i = 0; i < 100; i++) lag.Note(i * LoopLag.PeriodMs, i);
         var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 10_000; i++) lag.Record(i);
+        for (var i = 100; i < 10_000; i++) lag.Note(i * LoopLag.PeriodMs, i);
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Fact]
+    public async Task Of_the_turns_of_a_period_the_longest_lag_is_recorded()
+    {
+        var lag = new LoopLag(Histogram(), 0);
+        lag.Note(1_000, 250_000);
+        foreach (var us in new[] { 100L, 700_000, 20 }) lag.Note(1_010, us);
+        Assert.Contains("shop_floor_took_seconds_sum{reactor=\"0\"} 0.25\n", await TextAsync(ExpositionFormat.Prometheus), StringComparison.Ordinal);
+        lag.Note(1_000 + LoopLag.PeriodMs, 50);
+        Assert.Contains("shop_floor_took_seconds_sum{reactor=\"0\"} 0.95\n", await TextAsync(ExpositionFormat.Prometheus), StringComparison.Ordinal);
     }
 
     [Theory]

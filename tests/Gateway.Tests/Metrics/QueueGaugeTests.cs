@@ -27,6 +27,22 @@ public sealed class QueueGaugeTests
     }
 
     [Fact]
+    public void First_in_first_out_the_age_is_exact()
+    {
+        var gauge = new QueueGauge("commits", 10, Millisecond);
+        for (var i = 0; i < 1000; i++) gauge.EnterLast(i * 3);
+        for (var i = 0; i < 1000; i++)
+        {
+            Assert.Equal(("commits", 1000 - i, 10, 1000, 1000, i, TimeSpan.FromMilliseconds(5000 - i * 3)), gauge.Read(now: 5000));
+            gauge.LeaveFirst((i + 1) * 3);
+        }
+
+        Assert.Equal(("commits", 0, 10, 1000, 1000, 1000, TimeSpan.Zero), gauge.Read(now: 5000));
+        gauge.EnterLast(4990);
+        Assert.Equal(TimeSpan.FromMilliseconds(10), gauge.Read(now: 5000).OldestAge);
+    }
+
+    [Fact]
     public void A_renewed_entry_counts_from_its_new_time_and_enters_no_second_time()
     {
         var gauge = new QueueGauge("handshakes", 0, Millisecond);
