@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using Gateway.Tests.EndToEnd;
 using Gateway.Tests.Repository;
 using Gateway.Tests.Transport;
 using Xunit;

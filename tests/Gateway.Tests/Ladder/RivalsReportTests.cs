@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Gateway.Tests.C10M;
-using Gateway.Tests.EndToEnd;
 using Xunit;
 
 namespace Gateway.Tests.Ladder;
