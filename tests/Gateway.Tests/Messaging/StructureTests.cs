@@ -101,13 +101,13 @@ public class StructureTests
     [Fact]
     public void Bodies_kept_for_a_commit_begin_anew_at_the_start_of_their_ring_once_none_is_left()
     {
-        var commits = new CommitQueue(maxCount: 1000, hotBytes: 64 * 1024);
+        var commits = new CommitQueue(maxCount: 1000, hotBytes: 64 * 1024, gauge: null);
         for (var round = 1; round <= 1000; round++)
         {
             for (var i = 0; i < 3; i++)
             {
                 var added = new PendingCommit { Position = round };
-                commits.Enqueue(in added, new byte[100], keepHot: true);
+                commits.Enqueue(in added, new byte[100], keepHot: true, nowMs: 0);
             }
 
             for (var i = 0; i < 3; i++)

@@ -83,12 +83,12 @@ public sealed class LiveNode : IAsyncLifetime, IDisposable
     /// <summary>The body of /metrics, and its content type.</summary>
     public async Task<(string Text, string ContentType)> ScrapeAsync(string accept)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{_node.OperatorPort}/metrics");
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{_node.Operator}/metrics");
         request.Headers.TryAddWithoutValidation("Accept", accept);
         using var answer = await _http.SendAsync(request);
         answer.EnsureSuccessStatusCode();
         return (await answer.Content.ReadAsStringAsync(), answer.Content.Headers.ContentType!.ToString());
     }
 
-    public async Task<string> StatusAsync() => await _http.GetStringAsync($"http://127.0.0.1:{_node.OperatorPort}/status");
+    public async Task<string> StatusAsync() => await _http.GetStringAsync($"http://{_node.Operator}/status");
 }

@@ -81,7 +81,7 @@ public abstract class AllocationTests(int reactors)
     [Fact]
     public void Connections_that_move_with_bytes_nobody_consumed_yet_allocate_nothing_once_warm()
     {
-        using var group = new TestGroup<MovingHandler>(Options with { Reactors = 1 }, r => new MovingHandler(r));
+        using var group = new TestGroup<MovingHandler>(_options with { Reactors = 1 }, r => new MovingHandler(r));
         var server = group.Listen();
         Measure(group, 0, warm: 200, count: 1000, () =>
         {
@@ -95,7 +95,7 @@ public abstract class AllocationTests(int reactors)
     [Fact]
     public void A_short_frame_takes_a_short_buffer_and_more_of_them_in_a_turn_one_full_one()
     {
-        using var group = new TestGroup<EchoHandler>(Options with { Reactors = 1 }, r => new EchoHandler(r));
+        using var group = new TestGroup<EchoHandler>(_options with { Reactors = 1 }, r => new EchoHandler(r));
         using var client = Client.Connect(group.Listen());
         client.SendAll(new byte[200]);
         client.ReceiveExactly(200);
