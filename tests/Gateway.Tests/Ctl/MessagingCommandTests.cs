@@ -132,13 +132,15 @@ public sealed class MessagingCommandTests : IAsyncLifetime
         _folder.Write("in.txt", string.Concat(Enumerable.Range(1, lines).Select(i => $"line {i} of the file\n")));
         var length = new FileInfo(_folder.File("in.txt")).Length;
 
-        var tail = Start("tail", "--as", Bert, "--out", "out.txt", "--count", $"{lines}");
-        var replay = Start("replay", "in.txt", "--from", Anna, "--to", Bert, "-o", "json");
+        // The tail never goes so far that the replay could end before the last kill, however late this test looks.
+        ChildProgram StartTail(int eighths) => Start("tail", "--as", Bert, "--out", "out.txt", "--count", $"{lines * eighths / 8}");
+        ChildProgram StartReplay() => Start("replay", "in.txt", "--from", Anna, "--to", Bert, "-o", "json");
+        var tail = StartTail(2);
+        var replay = StartReplay();
         try
         {
             for (var kill = 1; kill <= 6; kill++)
             {
-                // Each kill comes in the midst of the flow: after so much, whenever that is.
                 await ReachedAsync("out.txt", length * kill / 8, tail, replay);
                 switch (kill % 3)
                 {
@@ -148,13 +150,17 @@ public sealed class MessagingCommandTests : IAsyncLifetime
                         break;
                     case 1:
                         await tail.DisposeAsync();
-                        tail = Start("tail", "--as", Bert, "--out", "out.txt", "--count", $"{lines}");
+                        tail = StartTail(kill + 1);
                         break;
                     default:
                         await replay.DisposeAsync();
-                        replay = Start("replay", "in.txt", "--from", Anna, "--to", Bert, "-o", "json");
+                        replay = StartReplay();
                         break;
                 }
+
+                await EndsAsync(tail);
+                await tail.DisposeAsync();
+                tail = StartTail(kill + 2);
             }
 
             await EndsAsync(tail);
