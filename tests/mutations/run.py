@@ -130,7 +130,8 @@ def judge(mutation):
     try:
         built = build(project, "--no-restore", "--no-dependencies", "-p:RunAnalyzers=false", "-p:GenerateDocumentationFile=false")
         if built.returncode != 0:
-            raise ValueError(f"{mutation.name} does not compile:\n{built.stdout}")
+            print(f"{mutation.name} does not compile:\n{built.stdout}", file=sys.stderr)
+            return [], False
         install(project)
         fell = test(mutation.tests)
         area = AREAS[mutation.project]

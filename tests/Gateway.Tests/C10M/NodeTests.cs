@@ -46,8 +46,10 @@ public sealed class NodeTests : IDisposable
     public async Task A_node_killed_under_load_loses_nothing_that_it_had_accepted(int reactors)
     {
         await using var node = await StartAsync(reactors);
+        // At a rate, so that a fast machine is not done before the second kill.
         var running = Task.Run(() => _tool.Run(
-            node.NativePort, CancellationToken.None, "relay", "--pairs", "10", "--window", "32", "--messages", "60000", "--reconnect", "--stall", "60s"));
+            node.NativePort, CancellationToken.None,
+            "relay", "--pairs", "10", "--window", "32", "--messages", "60000", "--rate", "15000", "--drain", "5m", "--reconnect", "--stall", "60s"));
         for (var kill = 1; kill <= 2; kill++)
         {
             await AcceptedReaches(node, 10_000 * kill);

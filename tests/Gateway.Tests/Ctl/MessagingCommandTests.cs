@@ -133,7 +133,7 @@ public sealed class MessagingCommandTests : IAsyncLifetime
         var length = new FileInfo(_folder.File("in.txt")).Length;
 
         var tail = Start("tail", "--as", Bert, "--out", "out.txt", "--count", $"{lines}");
-        var replay = Start("replay", "in.txt", "--from", Anna, "--to", Bert, "-o", "json", "--quiet");
+        var replay = Start("replay", "in.txt", "--from", Anna, "--to", Bert, "-o", "json");
         try
         {
             for (var kill = 1; kill <= 6; kill++)
@@ -152,16 +152,16 @@ public sealed class MessagingCommandTests : IAsyncLifetime
                         break;
                     default:
                         await replay.DisposeAsync();
-                        replay = Start("replay", "in.txt", "--from", Anna, "--to", Bert, "-o", "json", "--quiet");
+                        replay = Start("replay", "in.txt", "--from", Anna, "--to", Bert, "-o", "json");
                         break;
                 }
             }
 
-            Assert.Equal(0, await tail.WaitForExitAsync());
+            await EndsAsync(tail);
 
             // The node may have been killed behind the last acknowledgement and before it was durable: somebody has to speak for Bert once more.
             Assert.Equal(0, (await RunAsync("", "tail", "--as", Bert, "--out", "out.txt", "--count", $"{lines}")).ExitCode);
-            Assert.Equal(0, await replay.WaitForExitAsync());
+            await EndsAsync(replay);
         }
         finally
         {
@@ -183,6 +183,20 @@ public sealed class MessagingCommandTests : IAsyncLifetime
         _node = await NodeProcess.StartSmallAsync(_folder.File("data"), reactors);
         foreach (var device in (string[])[Anna, Bert])
             Assert.Equal(0, (await CtlRun.OfAsync(_folder, "", "device", "add", device, "--node", $"http://{Node.Operator}")).ExitCode);
+    }
+
+    /// <summary>The program ends well; if not, what the node has to say about it.</summary>
+    private async Task EndsAsync(ChildProgram program)
+    {
+        try
+        {
+            Assert.Equal(0, await program.WaitForExitAsync());
+        }
+        catch (TimeoutException e)
+        {
+            var mailboxes = $"{await Node.AskAsync($"/ops/mailboxes/{Anna}")}\n{await Node.AskAsync($"/ops/mailboxes/{Bert}")}";
+            Assert.Fail($"{e.Message}\n{await Node.AskAsync("/ops/ledger")}\n{mailboxes}\n{await Node.AskAsync("/ops/counters")}");
+        }
     }
 
     private async Task ReachedAsync(string file, long bytes, params ChildProgram[] running)

@@ -230,6 +230,25 @@ public class Rule02_WindowsOutliveMessages : HomeTests
 
     [Theory]
     [MemberData(nameof(Homes))]
+    public void A_fresh_window_has_nothing_in_flight_also_when_its_session_never_came_to_rest(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        anna.Acknowledges = false;
+        ben.Send(anna.Address, "keeps her session at work");
+        net.Settle();
+        anna.Send(ben.Address, "old");
+        net.Exchange();
+        anna.Forget();
+        anna.Send(ben.Address, "new");
+        anna.Login();
+
+        Assert.Equal([1UL], anna.Accepted.Select(a => a.Number));
+        Assert.Equal(["old", "new"], ben.Inbox.Select(d => d.Body));
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
     public void Without_room_for_the_fresh_incarnation_the_login_is_refused_as_overloaded(int homes)
     {
         var net = Start(homes);

@@ -110,7 +110,7 @@ public class Rule05_Receipts : HomeTests
 
         ben.Acknowledge();
         net.Settle();
-        Assert.Equal([first, anna.Incarnation], anna.Receipts.Select(r => r.Incarnation));
+        Assert.Equal([(first, 1UL), (anna.Incarnation, 1UL)], anna.Receipts.Select(r => (r.Incarnation, Assert.Single(r.Numbers))));
         AssertIdle(net);
     }
 
@@ -168,6 +168,28 @@ public class Rule05_Receipts : HomeTests
         net.Store.ReceiptAdmission = LogStatus.Appended;
         net.Settle();
         Assert.Equal([1UL, 2UL, 3UL, 4UL, 5UL], anna.Receipts.SelectMany(r => r.Numbers));
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_receipt_does_not_overtake_those_that_wait_for_room(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        for (var i = 0; i < 2; i++) anna.Send(ben.Address, $"{i}");
+        net.Settle();
+        net.Store.ReceiptAdmission = LogStatus.Full;
+        ben.Acknowledge(ben.Inbox[0].Sequence);
+        net.Exchange();
+
+        // There is room again, and the time to look for it has not come when the next is asked for.
+        net.Store.ReceiptAdmission = LogStatus.Appended;
+        ben.Acknowledge(ben.Inbox[1].Sequence);
+        net.Exchange();
+        net.Settle();
+        Assert.Equal([1UL, 2UL], anna.Receipts.SelectMany(r => r.Numbers));
         AssertIdle(net);
     }
 

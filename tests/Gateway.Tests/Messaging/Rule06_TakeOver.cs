@@ -1,3 +1,4 @@
+using Gateway.Messaging;
 using Gateway.Protocol;
 using Xunit;
 
@@ -49,16 +50,27 @@ public class Rule06_TakeOver : HomeTests
         ben.Reads = false; // it has not heard that it was taken over, and goes on
 
         var home = net.HomeOf(ben.Address);
-        var frame = new byte[AcknowledgeFrame.FrameBytes];
-        AcknowledgeFrame.Write(frame, ben.HighestSeen);
-        var session = 1u;
-        Assert.Equal(Gateway.Messaging.FrameResult.Closed, home.OnFrame(ben.Connection!.Id, session, FrameType.Acknowledge, frame.AsSpan(Wire.HeaderBytes)));
-        home.OnDrained(ben.Connection.Id, session);
-        home.OnTimer(ben.Connection.Id, session);
-        home.OnClosed(ben.Connection.Id, session);
+        var old = ben.Connection!.Id;
+        var session = second.Connection!.Session;
+        Assert.Equal(ben.Connection.Session, session);
+        Span<byte> frame = stackalloc byte[256];
+        var acknowledge = AcknowledgeFrame.Write(frame, ben.HighestSeen);
+        Assert.Equal(FrameResult.Closed, home.OnFrame(old, session, FrameType.Acknowledge, frame[Wire.HeaderBytes..acknowledge]));
+        var credit = CreditFrame.Write(frame, 100, 100_000);
+        Assert.Equal(FrameResult.Closed, home.OnFrame(old, session, FrameType.Credit, frame[Wire.HeaderBytes..credit]));
+        var send = SendFrame.Write(frame, anna.Address, 1, 1, 0, SendKind.Message, "from nobody"u8);
+        Assert.Equal(FrameResult.Closed, home.OnFrame(old, session, FrameType.Send, frame[Wire.HeaderBytes..send]));
+        home.OnDrained(old, session);
+        home.OnTimer(old, session);
+        home.OnTimeout(old, session, ErrorCode.IdleTimeout);
+        home.OnProtocolError(old, session, ErrorCode.MalformedFrame, FrameType.Send);
+        home.OnClosed(old, session);
         net.Settle();
 
-        Assert.True(second.IsWelcome);
+        Assert.True(second.IsWelcome && second.IsConnected);
+        Assert.Empty(second.Failures);
+        Assert.Empty(second.Inbox); // its own credit is none
+        Assert.Empty(anna.Inbox);
         Assert.Equal(1, net.Store.Messages.Pending);
         Assert.Empty(anna.Receipts);
         Assert.Equal(1, home.Online - (net.HomeOf(anna.Address) == home ? 1 : 0));

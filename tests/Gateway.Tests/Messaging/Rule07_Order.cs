@@ -32,6 +32,28 @@ public class Rule07_Order : HomeTests
         AssertIdle(net);
     }
 
+    [Fact]
+    public void A_refusal_holds_back_nothing_on_its_way_to_another_mailbox_or_from_another_sender()
+    {
+        var net = Start(homes: 8);
+        var (anna, ben) = (Anna(net), Ben(net));
+        var bensNeighbour = Device(net, 4, 2);
+        var annasNeighbour = Device(net, 1, 2);
+        annasNeighbour.NextNumber = 10; // above the refused number, or the window would let it pass
+        anna.Send(ben.Address, "refused");
+        anna.Send(bensNeighbour.Address, "to another mailbox of that home");
+        annasNeighbour.Send(ben.Address, "from another sender of that home");
+        net.Turn(); // all three are on their way
+        DeliverRequests(net, 1, LogStatus.Full);
+        DeliverRequests(net, 2, LogStatus.Appended);
+        net.Settle();
+
+        Assert.Equal((1UL, RefusalReason.NodeFull), Assert.Single(anna.Refused) is var r ? (r.Number, r.Reason) : default);
+        Assert.Empty(annasNeighbour.Refused);
+        Assert.Equal("to another mailbox of that home", Assert.Single(bensNeighbour.Inbox).Body);
+        Assert.Equal("from another sender of that home", Assert.Single(ben.Inbox).Body);
+    }
+
     [Theory]
     [MemberData(nameof(Homes))]
     public void Later_sends_to_that_mailbox_are_held_until_the_refused_one_is_resent(int homes)
@@ -115,6 +137,23 @@ public class Rule07_Order : HomeTests
         net.Settle();
         Assert.Empty(neighbour.Refused);
         Assert.Equal("from a neighbour", Assert.Single(ben.Inbox).Body);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_fresh_incarnation_is_not_held_back_by_what_the_one_before_was_refused(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben, cleo) = (Anna(net), Ben(net), Cleo(net));
+        RefuseOne(net, anna, ben);
+        var afresh = net.AddDevice(anna.Address);
+        afresh.Login(); // takes over, without anything that it could remember
+        afresh.Send(cleo.Address, "first");
+        afresh.Send(ben.Address, "second, above the number that was refused");
+        net.Settle();
+
+        Assert.Empty(afresh.Refused);
+        Assert.Equal([1UL, 2UL], afresh.Accepted.Select(a => a.Number).Order());
     }
 
     [Theory]

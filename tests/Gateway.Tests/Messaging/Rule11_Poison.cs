@@ -54,6 +54,25 @@ public class Rule11_Poison : HomeTests
 
     [Theory]
     [MemberData(nameof(Homes))]
+    public void A_rejection_behind_an_acknowledgement_is_counted_as_what_it_is_when_both_become_durable_at_once(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        anna.Send(ben.Address, "fine");
+        anna.Send(ben.Address, "unreadable");
+        net.Settle();
+        ben.Acknowledge(ben.Inbox[0].Sequence);
+        net.Turn();
+        ben.Reject(ben.Inbox[1].Sequence, reason: 7);
+        net.Settle();
+
+        Assert.Equal(new LedgerTotals(2, 1, 0, 1, 0, 0, 0), net.Store.Messages);
+        Assert.Equal([(ReceiptKind.Delivered, 1UL), (ReceiptKind.Rejected, 2UL)], anna.Receipts.Select(r => (r.Kind, Assert.Single(r.Numbers))));
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
     public void Only_what_is_delivered_and_not_acknowledged_can_be_rejected(int homes)
     {
         var net = Start(homes);
