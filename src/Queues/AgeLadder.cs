@@ -35,6 +35,9 @@ internal sealed class AgeLadder
     private readonly long[] _begins = new long[Levels];
     private uint _occupiedLevels;
 
+    // Where level 0 begins, at hand: nearly all that comes and goes does so there.
+    private long _recent;
+
     /// <param name="unitShift">A unit is 2 to this of the caller's time units.</param>
     public AgeLadder(int unitShift) => _unitShift = unitShift;
 
@@ -58,7 +61,13 @@ internal sealed class AgeLadder
     public bool Add(long at)
     {
         var unit = at >> _unitShift;
-        var raise = unit - _begins[0] >= Buckets;
+        if ((ulong)(unit - _recent) < Buckets)
+        {
+            Place(0, unit, 1);
+            return false;
+        }
+
+        var raise = unit > _recent;
         if (raise) Raise(0, RoundUp(unit - Buckets + 1));
         var level = LevelOf(ref unit);
         Place(level, unit, 1);
@@ -71,7 +80,7 @@ internal sealed class AgeLadder
     public bool Remove(long at)
     {
         var unit = at >> _unitShift;
-        var level = LevelOf(ref unit);
+        var level = unit >= _recent ? 0 : LevelOf(ref unit);
         var bucket = (int)(unit & (Buckets - 1));
         ref var count = ref _counts[level * Buckets + bucket];
         if (count == 0) throw new InvalidOperationException($"An entry leaves a queue that it did not enter at {at}.");
@@ -102,7 +111,9 @@ internal sealed class AgeLadder
     private void Place(int level, long unit, int entries)
     {
         var bucket = (int)(unit & (Buckets - 1));
-        _counts[level * Buckets + bucket] += entries;
+        ref var count = ref _counts[level * Buckets + bucket];
+        count += entries;
+        if (count != entries) return;
         _occupied[level] |= 1UL << bucket;
         _occupiedLevels |= 1U << level;
     }
@@ -121,6 +132,7 @@ internal sealed class AgeLadder
 
         var old = _begins[level];
         _begins[level] = begin;
+        if (level == 0) _recent = begin;
         for (var left = _occupied[level]; left != 0; left &= left - 1)
         {
             var bucket = BitOperations.TrailingZeroCount(left);
