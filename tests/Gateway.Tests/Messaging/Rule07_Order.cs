@@ -144,16 +144,15 @@ public class Rule07_Order : HomeTests
     public void A_fresh_incarnation_is_not_held_back_by_what_the_one_before_was_refused(int homes)
     {
         var net = Start(homes);
-        var (anna, ben, cleo) = (Anna(net), Ben(net), Cleo(net));
+        var (anna, ben) = (Anna(net), Ben(net));
         RefuseOne(net, anna, ben);
         var afresh = net.AddDevice(anna.Address);
         afresh.Login(); // takes over, without anything that it could remember
-        afresh.Send(cleo.Address, "first");
-        afresh.Send(ben.Address, "second, above the number that was refused");
+        afresh.Write(SendOf(ben, number: 2, lowestOpen: 1, "above the number that was refused"));
         net.Settle();
 
         Assert.Empty(afresh.Refused);
-        Assert.Equal([1UL, 2UL], afresh.Accepted.Select(a => a.Number).Order());
+        Assert.Equal("above the number that was refused", Assert.Single(ben.Inbox).Body);
     }
 
     [Theory]
