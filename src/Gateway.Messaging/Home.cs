@@ -165,8 +165,8 @@ public sealed partial class Home
     }
 
     /// <summary>
-    /// Ends the turn: releases what has become durable, hands out pages that arrived, asks for receipts and acknowledges, and submits the
-    /// turn's batch to the log. Call it once a turn, after the turn's events, also when there were none.
+    /// Ends the turn: releases what has become durable, hands out pages that arrived, asks for receipts and acknowledges. Call it once a
+    /// turn, after the turn's events, also when there were none, and <see cref="Submit"/> after it, at the latest before the home rests.
     /// </summary>
     public void OnTurn()
     {
@@ -182,9 +182,11 @@ public sealed partial class Home
         }
 
         WorkOffAcknowledgements();
-        _log.Submit();
         _sessions.FoldIdle(_log);
     }
+
+    /// <summary>Sends what was appended in the turns since the last call on its way to the disk, as one batch.</summary>
+    public void Submit() => _log.Submit();
 
     public void OnRequest(int fromHome, ReadOnlySpan<byte> message)
     {

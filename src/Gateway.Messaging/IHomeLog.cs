@@ -95,10 +95,10 @@ public interface IHomeLog
     /// <summary>The highest sequence issued or recovered.</summary>
     ulong Floor { get; }
 
-    /// <summary>Stages a record in the turn's batch and applies it to what is pending. <paramref name="position"/> rises with every record.</summary>
+    /// <summary>Stages a record in the batch and applies it to what is pending. <paramref name="position"/> rises with every record.</summary>
     LogStatus Append(in LogRecord record, out long position);
 
-    /// <summary>Ends the turn's batch: what was staged is on its way to the disk.</summary>
+    /// <summary>Ends the batch: what was staged is on its way to the disk.</summary>
     void Submit();
 
     long CommittedThrough { get; }

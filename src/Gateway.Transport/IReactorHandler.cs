@@ -53,4 +53,12 @@ public interface IReactorHandler
 
     /// <summary>Once a turn, after its events and before output is flushed; at least once every <see cref="ReactorGroupOptions.TickMs"/>.</summary>
     void OnTurn(long nowMs);
+
+    /// <summary>
+    /// Nothing is ready: the reactor will sleep next. For work that is better done for several turns at once. It must use none of the
+    /// reactor's verbs, whose effects wait for the end of a turn.
+    /// </summary>
+    void OnIdle()
+    {
+    }
 }

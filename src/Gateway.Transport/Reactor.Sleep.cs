@@ -37,8 +37,11 @@ public sealed partial class Reactor
     {
         Volatile.Write(ref _asleep, 1);
         Interlocked.MemoryBarrier();
-        return Volatile.Read(ref _wakeAsked) == 0 && !_inbox.HasMessages && !_posts.HasWork && !_group.IsStopping;
+        return !IsAsked;
     }
+
+    /// <summary>Another thread has something for this one.</summary>
+    private bool IsAsked => Volatile.Read(ref _wakeAsked) != 0 || _inbox.HasMessages || _posts.HasWork || _group.IsStopping;
 
     private void Rise()
     {

@@ -124,8 +124,16 @@ public sealed partial class Reactor
     private void Wait()
     {
         var timeoutMs = TimeoutMs();
-        if (timeoutMs > 0 && !TryFallAsleep()) timeoutMs = 0;
-        _backend.Wait(timeoutMs);
+        // A look first: the handler is told that nothing is ready only when that is so.
+        _backend.Wait(0);
+        if (_backend.HasWork || IsAsked) timeoutMs = 0;
+        if (timeoutMs > 0)
+        {
+            _handler.OnIdle();
+            if (!TryFallAsleep()) timeoutMs = 0;
+            _backend.Wait(timeoutMs);
+        }
+
         Rise();
         ReadClock();
         _inbox.NowMs = (uint)NowMs;

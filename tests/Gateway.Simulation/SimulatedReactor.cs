@@ -69,6 +69,7 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
         }
 
         Home.OnTurn();
+        Home.Submit();
         foreach (var id in _touched.ToList())
         {
             _touched.Remove(id);

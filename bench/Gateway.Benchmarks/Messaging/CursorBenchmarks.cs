@@ -111,6 +111,7 @@ public class CursorBenchmarks
         {
             _home.SetTime(++_nowMs, 1_700_000_000_000_000);
             _home.OnTurn();
+            _home.Submit();
         }
 
         Span<byte> IConnections.GetSpan(ulong connection, int sizeBytes) => _output;

@@ -15,6 +15,12 @@ internal sealed class ReactorHost : IReactorHandler
 {
     private const ulong HandshakeTag = 1UL << 63;
 
+    /// <summary>
+    /// A busy reactor gathers appends over its turns and submits them when it comes to rest, at the latest after this time, which is about
+    /// what a commit takes: a commit for each small turn costs more than it saves. See perf-reports, "the ladder".
+    /// </summary>
+    private static readonly TimeSpan LongestBatch = TimeSpan.FromMicroseconds(300);
+
     private readonly int _homes;
     private readonly int _maxBodyBytes;
     private readonly IDeviceKeys _keys;
@@ -25,6 +31,7 @@ internal sealed class ReactorHost : IReactorHandler
     private readonly byte[] _login = new byte[Login.SizeBytes];
     private readonly LoopLag? _lag;
     private volatile bool _awaitsCommit;
+    private long _submittedAt;
     private bool _draining;
 
     public ReactorHost(
@@ -178,10 +185,19 @@ internal sealed class ReactorHost : IReactorHandler
     {
         _lag?.Note(nowMs, Reactor.LagUs);
         Home.SetTime(nowMs, (ulong)(_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10);
-        // Raised before the turn's batch is submitted: the commit may be over before this method is, and must find somebody to wake.
+        // Raised before a batch is submitted: the commit may be over before this method is, and must find somebody to wake.
         _awaitsCommit = true;
         Home.OnTurn();
+        if (_time.GetElapsedTime(_submittedAt) >= LongestBatch) Submit();
         _awaitsCommit = Home.Uncommitted > 0;
+    }
+
+    public void OnIdle() => Submit();
+
+    private void Submit()
+    {
+        _submittedAt = _time.GetTimestamp();
+        Home.Submit();
     }
 
     private enum Next : byte

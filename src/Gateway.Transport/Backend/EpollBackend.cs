@@ -142,6 +142,8 @@ internal sealed unsafe class EpollBackend : IReactorBackend
         return true;
     }
 
+    public bool HasWork => _eventCount > 0 || _readableLeft > 0;
+
     public void Wait(int timeoutMs)
     {
         if (_readable.Count != 0) timeoutMs = 0;

@@ -75,6 +75,9 @@ internal interface IReactorBackend : IDisposable
     /// <summary>Submits what is pending and waits until there is something to reap, at most <paramref name="timeoutMs"/>.</summary>
     void Wait(int timeoutMs);
 
+    /// <summary>Whether the last wait found something to reap.</summary>
+    bool HasWork { get; }
+
     /// <summary>Takes the next outcome of the last wait; false when there is none left.</summary>
     bool TryReap(out Completion completion);
 

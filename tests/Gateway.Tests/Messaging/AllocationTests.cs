@@ -158,6 +158,7 @@ public class AllocationTests
                 Meter.Enter();
                 home.SetTime(_clock.NowMs, _clock.UnixMicros);
                 home.OnTurn();
+                home.Submit();
                 Meter.Exit();
             }
 

@@ -208,6 +208,8 @@ public abstract class StaleIdTests(int reactors)
 
         public void Wait(int timeoutMs) => _woken.Wait(timeoutMs);
 
+        public bool HasWork => !_completions.IsEmpty;
+
         public bool TryReap(out Completion completion)
         {
             if (!_completions.TryDequeue(out var next))
