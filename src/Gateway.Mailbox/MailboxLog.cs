@@ -76,7 +76,7 @@ public sealed class MailboxLog : IDisposable
             var reserved = _reserved.Next(floor);
             superblock.Replace(current with { Durable = recovery.Tail, ReservedThrough = reserved, Clean = false });
             _reserved.Raise(reserved);
-            SegmentKeeper.Allocate(_segments, _admission, () => recovery.Tail);
+            SegmentKeeper.Allocate(_segments, _admission, recovery.Tail);
             if (_segments.AllocatedThrough <= recovery.Tail) throw new LogIOException(files.Folder, "fallocate of the first segment", Posix.ENOSPC);
 
             _log = StartFaster(current, recovery.Tail);

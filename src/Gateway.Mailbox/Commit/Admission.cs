@@ -37,8 +37,7 @@ internal sealed class Admission
     public AppendStatus Check(RecordType type, long tail, long committed)
     {
         if (tail - committed > _memoryLimit) return AppendStatus.Busy;
-        var room = _segments.AllocatedThrough - tail - _systemReserve;
-        if (type == RecordType.Message) room -= _ackReserve;
+        var room = type == RecordType.Message ? RoomForMessages(tail) : _segments.AllocatedThrough - tail - _systemReserve;
         if (room > 0) return AppendStatus.Ok;
         return _diskFull ? AppendStatus.Full : AppendStatus.Busy;
     }
@@ -46,7 +45,8 @@ internal sealed class Admission
     /// <summary>Whether the log's own small records fit.</summary>
     public bool HasRoomForOwn(long tail) => _segments.AllocatedThrough - tail - _overshoot > 4096;
 
-    public bool AdmitsMessages(long tail) => _segments.AllocatedThrough - tail - _systemReserve - _ackReserve > 0;
+    /// <summary>Bytes until only acknowledgements are taken; 0 or less beyond that.</summary>
+    public long RoomForMessages(long tail) => _segments.AllocatedThrough - tail - _systemReserve - _ackReserve;
 
     /// <summary>Whether the keeper has to allocate: messages are to have this many segments of room beyond the reserves.</summary>
     public bool NeedsSegment(long tail) => _segments.AllocatedThrough - tail < _ahead + _systemReserve + _ackReserve;

@@ -150,7 +150,7 @@ internal sealed class CommitPump
     private bool ReservationDue(out ulong through)
     {
         through = 0;
-        if (!_reserved.IsDue || !_parts.Admission.AdmitsMessages(_log.TailAddress)) return false;
+        if (!_reserved.IsDue || _parts.Admission.RoomForMessages(_log.TailAddress) <= 0) return false;
         through = _reserved.Next(_parts.HighestFloor());
         return true;
     }

@@ -3,10 +3,17 @@ using Gateway.Mailbox.Storage;
 
 namespace Gateway.Mailbox.Commit;
 
-/// <summary>A thread beside the commit path that allocates segments before admission counts on them, and on a full disk looks again for space.</summary>
+/// <summary>
+/// A thread beside the commit path that allocates segments before admission counts on them, writes them once with zeros, and on a full disk
+/// looks again for space.
+/// </summary>
 internal sealed class SegmentKeeper
 {
     private const int TickMs = 250;
+
+    // Zeros keep ahead of the log at twice its pace, so that they are done before the room is needed, and trickle while it rests.
+    private const int ZerosPerLogByte = 2;
+    private const int ZerosTickMs = 5;
 
     private readonly FasterLog _log;
     private readonly SegmentStore _segments;
@@ -32,32 +39,49 @@ internal sealed class SegmentKeeper
         return _thread.ThreadState.HasFlag(ThreadState.Unstarted) || _thread.Join(TimeSpan.FromSeconds(10));
     }
 
-    /// <summary>Until messages have their room or the disk has none.</summary>
-    public static void Allocate(SegmentStore segments, Admission admission, Func<long> tail)
+    /// <summary>While the log opens: until messages have their room or the disk has none.</summary>
+    public static void Allocate(SegmentStore segments, Admission admission, long tail)
     {
-        while (admission.NeedsSegment(tail()))
+        while (admission.NeedsSegment(tail))
         {
-            admission.DiskFull = !segments.TryAdd();
+            admission.DiskFull = !segments.TryAdd(_ => true);
             if (admission.DiskFull) return;
         }
-
-        admission.DiskFull = false;
     }
 
     private void Run()
     {
         try
         {
-            Func<long> tail = () => _log.TailAddress;
             while (!_stopping && !_watermark.IsFrozen)
             {
-                Allocate(_segments, _admission, tail);
-                _wake.Wait(TickMs);
+                if (_admission.NeedsSegment(_log.TailAddress)) AddSegment();
+                else _admission.DiskFull = false;
+                if (_admission.DiskFull || !_admission.NeedsSegment(_log.TailAddress)) _wake.Wait(TickMs);
             }
         }
         catch (Exception e)
         {
             _watermark.Fail(e);
         }
+    }
+
+    private void AddSegment()
+    {
+        var from = _log.TailAddress;
+        _admission.DiskFull = !_segments.TryAdd(zeros =>
+        {
+            while (!_stopping && !_watermark.IsFrozen)
+            {
+                var tail = _log.TailAddress;
+                // Room comes before speed.
+                if (_admission.RoomForMessages(tail) < _segments.SegmentBytes / 4) return false;
+                if (zeros <= (tail - from) * ZerosPerLogByte) return true;
+                Thread.Sleep(ZerosTickMs);
+                if (_log.TailAddress == tail) return true;
+            }
+
+            return false;
+        });
     }
 }

@@ -25,6 +25,8 @@ internal sealed unsafe class LogDevice : StorageDeviceBase
     private readonly HashSet<long> _touched = [];
     private List<QueuedWrite> _queued = new(64);
     private List<QueuedWrite> _draining = new(64);
+    private readonly byte[] _lastBlock = new byte[ILogFile.BlockBytes];
+    private long _writtenThrough;
     private int _pumpThread;
 
     public LogDevice(SegmentStore segments, WakeSignal pump)
@@ -65,7 +67,7 @@ internal sealed unsafe class LogDevice : StorageDeviceBase
             SealPage(write);
 
             // SAFETY: FASTER keeps the page's memory until this write's callback, and nothing below its end changes any more.
-            _segments.FileOf(write.Address).Write(_segments.OffsetInFile(write.Address), new ReadOnlySpan<byte>(write.Source, write.Bytes));
+            WriteBlocks(write.Address, new ReadOnlySpan<byte>(write.Source, write.Bytes));
             _touched.Add(_segments.SegmentOf(write.Address));
             WrittenBytes += write.Bytes;
         }
@@ -74,6 +76,32 @@ internal sealed unsafe class LogDevice : StorageDeviceBase
         foreach (var write in _draining) write.Callback(0, (uint)write.Bytes, write.Context);
         _draining.Clear();
         return true;
+    }
+
+    /// <summary>
+    /// Writes the log's last block whole, with the zeros that lie behind its last record anyway: the kernel would have to read the rest of a
+    /// block that is on disk and not in memory. Never behind bytes that were written before, which a write queued late may be.
+    /// </summary>
+    private void WriteBlocks(long address, ReadOnlySpan<byte> bytes)
+    {
+        var file = _segments.FileOf(address);
+        var offset = _segments.OffsetInFile(address);
+        var end = address + bytes.Length;
+        var inLastBlock = (int)Math.Min(end & (ILogFile.BlockBytes - 1), bytes.Length);
+        if (end <= _writtenThrough || inLastBlock == 0)
+        {
+            file.Write(offset, bytes);
+        }
+        else
+        {
+            if (bytes.Length > inLastBlock) file.Write(offset, bytes[..^inLastBlock]);
+            var toBlockEnd = inLastBlock + (int)(-end & (ILogFile.BlockBytes - 1));
+            bytes[^inLastBlock..].CopyTo(_lastBlock);
+            _lastBlock.AsSpan(inLastBlock, toBlockEnd - inLastBlock).Clear();
+            file.Write(offset + bytes.Length - inLastBlock, _lastBlock.AsSpan(0, toBlockEnd));
+        }
+
+        _writtenThrough = Math.Max(_writtenThrough, end);
     }
 
     /// <summary>Pump's thread: makes durable what was written since the last sync.</summary>

@@ -30,7 +30,10 @@ internal static class MarkSearch
                 while (offset < dataEnd)
                 {
                     var read = file.Read(offset, window.AsSpan(0, (int)Math.Min(window.Length, fileEnd - offset)));
-                    for (var i = 0; i + Bytes <= read; i += 4)
+                    // Most of what lies behind a log's end is zeros.
+                    var first = window.AsSpan(0, read).IndexOfAnyExcept((byte)0);
+                    if (first < 0) first = read;
+                    for (var i = first & ~3; i + Bytes <= read; i += 4)
                     {
                         if (IsMark(window.AsSpan(i), identity, out var durable) && durable > from) return (toAddress + offset + i, durable);
                     }

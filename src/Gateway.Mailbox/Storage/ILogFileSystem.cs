@@ -12,6 +12,12 @@ internal interface ILogFileSystem
 
     /// <summary>Makes a file of this length whose blocks are all allocated and read as zeros. Null, and nothing left behind, when the disk has no room for it.</summary>
     ILogFile? TryCreate(string name, long bytes);
+
+    /// <summary>
+    /// Opens a file for writes around the page cache, of whole <see cref="ILogFile.BlockBytes"/> from aligned memory. Null where that cannot be
+    /// done, or where overwriting a block takes a new one: a file system that copies on write.
+    /// </summary>
+    ILogFile? TryOpenDirect(string name);
     void Rename(string from, string to);
     void Delete(string name);
 
@@ -26,6 +32,9 @@ internal interface ILogFileSystem
 /// <summary>One file. Reads and writes are positional, whole (never short), and from any thread. Errors throw <see cref="LogIOException"/>.</summary>
 internal interface ILogFile : IDisposable
 {
+    /// <summary>What the page cache and the file system handle as one: a write of part of a block that is not in memory reads it first.</summary>
+    const int BlockBytes = 4096;
+
     string Path { get; }
     long Length { get; }
     void Write(long offset, ReadOnlySpan<byte> bytes);

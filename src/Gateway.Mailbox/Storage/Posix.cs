@@ -4,7 +4,7 @@ namespace Gateway.Mailbox.Storage;
 
 /// <summary>
 /// Every system call this project makes. Each returns its result, or -errno. Interrupted calls are repeated here.
-/// Flag values are Linux's, the same on x86-64 and arm64.
+/// Values are Linux's, the same on x86-64 and arm64 where no architecture is named.
 /// </summary>
 internal static unsafe partial class Posix
 {
@@ -15,6 +15,7 @@ internal static unsafe partial class Posix
     public const int ENOMEM = 12;
     public const int ENFILE = 23;
     public const int EMFILE = 24;
+    public const int EINVAL = 22;
     public const int ENOSPC = 28;
     public const int EOPNOTSUPP = 95;
     public const int EDQUOT = 122;
@@ -22,6 +23,7 @@ internal static unsafe partial class Posix
     public const int ReadWrite = 2;
     public const int Create = 0x40;
     public const int Exclusive = 0x80;
+    public static readonly int Direct = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x10000 : 0x4000;
     private const int CloseOnExec = 0x80000;
     private const int SeekData = 3;
     private const int SeekHole = 4;
@@ -37,6 +39,11 @@ internal static unsafe partial class Posix
         Architecture.Arm64 => 98,
         _ => throw new PlatformNotSupportedException("The mailbox log runs on Linux, x86-64 or arm64."),
     };
+
+    // statfs(2): f_type of file systems that write a block again where it lies.
+    private const long Ext4 = 0xEF53;
+    private const long Xfs = 0x5846_5342;
+    private const int StatfsBytes = 120;
 
     [StructLayout(LayoutKind.Sequential)]
     private struct Timespec
@@ -92,6 +99,14 @@ internal static unsafe partial class Posix
 
     public static long Length(int fd) => Result(lseek(fd, 0, 2));
 
+    /// <summary>Whether the file system is known to overwrite a file's block in place; one that copies on write is not.</summary>
+    public static bool OverwritesInPlace(int fd)
+    {
+        var buffer = stackalloc long[StatfsBytes / sizeof(long)];
+        // SAFETY: the kernel fills in a struct statfs, which is 120 bytes on 64-bit Linux and begins with f_type.
+        return fstatfs(fd, buffer) == 0 && buffer[0] is Ext4 or Xfs;
+    }
+
     public static int TryLock(int fd)
     {
         int result;
@@ -145,6 +160,9 @@ internal static unsafe partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int fallocate(int fd, int mode, long offset, long length);
+
+    [LibraryImport("libc")]
+    private static partial int fstatfs(int fd, long* buffer);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial long lseek(int fd, long offset, int whence);

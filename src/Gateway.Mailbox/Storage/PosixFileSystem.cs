@@ -47,6 +47,17 @@ internal sealed class PosixFileSystem : ILogFileSystem
         return null;
     }
 
+    public ILogFile? TryOpenDirect(string name)
+    {
+        var path = Path.Combine(Folder, name);
+        var fd = Posix.Open(path, Posix.ReadWrite | Posix.Direct);
+        if (fd is -Posix.EINVAL) return null;
+        var file = new PosixFile(path, Check(fd, path, "open"));
+        if (Posix.OverwritesInPlace(fd)) return file;
+        file.Dispose();
+        return null;
+    }
+
     public void Rename(string from, string to) => File.Move(Path.Combine(Folder, from), Path.Combine(Folder, to), overwrite: true);
 
     public void Delete(string name) => File.Delete(Path.Combine(Folder, name));

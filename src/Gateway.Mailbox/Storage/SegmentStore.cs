@@ -97,14 +97,15 @@ internal sealed class SegmentStore : IDisposable
     /// Adds the next segment, allocated and durable. False when there is no room for it now: on the disk, or because connections have taken
     /// every file descriptor. Then it can be tried again, from whatever step it got to.
     /// </summary>
-    public bool TryAdd()
+    /// <param name="goOn">Whether to go on writing zeros into it; see <see cref="SegmentZeros"/>.</param>
+    public bool TryAdd(Func<long, bool> goOn)
     {
         var segments = _segments;
         var segment = segments.First + segments.Files.Length;
         ILogFile? file;
         try
         {
-            file = TryMake(segment);
+            file = TryMake(segment, goOn);
         }
         catch (LogIOException e) when (e.Errno is Posix.EMFILE or Posix.ENFILE or Posix.ENOMEM)
         {
@@ -125,7 +126,7 @@ internal sealed class SegmentStore : IDisposable
         foreach (var file in _segments.Files) file.Dispose();
     }
 
-    private ILogFile? TryMake(long segment)
+    private ILogFile? TryMake(long segment, Func<long, bool> goOn)
     {
         // Made under another name: a segment by its own name is always whole. Opened again by that name, so that errors tell it.
         var name = SegmentHeader.FileName(segment);
@@ -133,6 +134,7 @@ internal sealed class SegmentStore : IDisposable
         using (var file = _files.TryCreate(name + Temporary, SegmentHeader.Bytes + SegmentBytes))
         {
             if (file is null) return null;
+            SegmentZeros.Write(_files, name + Temporary, SegmentBytes, goOn);
             var header = new byte[SegmentHeader.Bytes];
             SegmentHeader.Write(header, _identity, segment, SegmentBytes, PageBytes);
             file.Write(0, header);

@@ -73,7 +73,7 @@ public static class OptionTable
         "commit-progress-timeout", "30s", "1s", "10m", "without commit progress the node fails stop");
 
     public static readonly Option<long> SegmentSize = OptionKinds.Size(
-        "segment-size", "128MiB", "1MiB", "4GiB", "of a file of the log", powerOfTwo: true);
+        "segment-size", "64MiB", "1MiB", "4GiB", "of a file of the log", powerOfTwo: true);
 
     public static readonly Option<long> LogMemory = OptionKinds.Size(
         "log-memory", "128MiB", "1MiB", "64GiB", "of the log's tail", powerOfTwo: true);

@@ -18,6 +18,9 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
     public Action<string>? OnSync { get; set; }
     public Action<string>? OnWrite { get; set; }
 
+    /// <summary>Called after each write with the file's name, the offset and the bytes.</summary>
+    public Action<string, long, int>? OnWritten { get; set; }
+
     /// <summary>Called with the file's name and the wanted bytes; false: no space.</summary>
     public Func<string, long, bool>? OnAllocate { get; set; }
 
@@ -38,6 +41,9 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
         return _files.TryCreate(name, bytes) is { } file ? new FaultyFile(this, name, file) : null;
     }
 
+    /// <summary>Through the page cache where the file system can do nothing else, so that tests see the same everywhere.</summary>
+    public ILogFile? TryOpenDirect(string name) => new FaultyFile(this, name, _files.TryOpenDirect(name) ?? _files.Open(name));
+
     public void Rename(string from, string to) => _files.Rename(from, to);
     public void Delete(string name) => _files.Delete(name);
     public void SyncFolder() => _files.SyncFolder();
@@ -52,6 +58,7 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
         {
             owner.OnWrite?.Invoke(name);
             file.Write(offset, bytes);
+            owner.OnWritten?.Invoke(name, offset, bytes.Length);
             lock (owner._gate) owner._unsynced[name] = owner._unsynced.GetValueOrDefault(name) + 1;
         }
 

@@ -28,8 +28,20 @@ internal sealed class DataFolder : IDisposable
 
     public void CopyOver(DataFolder copy)
     {
-        foreach (var file in Directory.GetFiles(Path).Where(f => System.IO.Path.GetFileName(f) != "LOCK"))
-            File.Copy(file, System.IO.Path.Combine(copy.Path, System.IO.Path.GetFileName(file)), overwrite: true);
+        while (true)
+        {
+            var files = Directory.GetFiles(Path);
+            try
+            {
+                foreach (var file in files.Where(f => System.IO.Path.GetFileName(f) != "LOCK"))
+                    File.Copy(file, System.IO.Path.Combine(copy.Path, System.IO.Path.GetFileName(file)), overwrite: true);
+                return;
+            }
+            catch (FileNotFoundException)
+            {
+                // A segment got its final name meanwhile: once more, since a kill leaves it under one of the two.
+            }
+        }
     }
 
     public void Dispose() => Directory.Delete(Path, recursive: true);
