@@ -123,13 +123,13 @@ internal sealed partial class Fleet
         }
 
         d.Clear(DeviceFlags.Checked);
-        _counters[Counter.Pongs]++;
+        _tally[Counter.Pongs]++;
     }
 
     /// <summary>A pong also says that all the node was sent before has been handled.</summary>
     private void BeginCheck()
     {
-        _counters[Counter.Pongs] = 0;
+        _tally[Counter.Pongs] = 0;
         _checkCursor = 0;
     }
 
