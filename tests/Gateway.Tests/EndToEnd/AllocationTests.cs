@@ -17,11 +17,12 @@ public sealed class AllocationTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [Fact]
-    public async Task A_steady_message_allocates_nothing_on_a_reactor_and_a_commit_at_most_2_KB()
+    [Theory]
+    [OneAndEightReactors]
+    public async Task A_steady_message_allocates_nothing_on_a_reactor_and_a_commit_at_most_2_KB(int reactors)
     {
         // FASTER makes the pages of its memory as the log first reaches them: a log memory of 16 MiB is complete after the warm-up.
-        await using var node = new NodeProcess(_folder.File("data"), "--reactors", "2", "--log-memory", "16MiB");
+        await using var node = new NodeProcess(_folder.File("data"), "--reactors", $"{reactors}", "--log-memory", "16MiB");
         await node.StartAsync();
         await using var load = LoadProcess.Start(node, "relay", "--pairs", "50", "--window", "16", "--size", "128", "--messages", $"{Warm + Measured + Warm}");
 
@@ -38,11 +39,12 @@ public sealed class AllocationTests : IDisposable
         Assert.Equal(0, await load.WaitForExitAsync(TimeSpan.FromMinutes(4)));
     }
 
-    [Fact]
-    public async Task A_login_with_its_first_message_allocates_nothing_on_a_reactor()
+    [Theory]
+    [OneAndEightReactors]
+    public async Task A_login_with_its_first_message_allocates_nothing_on_a_reactor(int reactors)
     {
         const int logins = 4_000;
-        await using var node = new NodeProcess(_folder.File("data"), "--reactors", "2", "--log-memory", "8MiB");
+        await using var node = new NodeProcess(_folder.File("data"), "--reactors", $"{reactors}", "--log-memory", "8MiB");
         await node.StartAsync();
         // The log's memory is complete after these; and no later logins come in larger bursts than the first, which come as fast as they can.
         await LoadProcess.RunAsync(node, "relay", "--pairs", "100", "--messages", "100000", "--first-address", "9000000");

@@ -8,7 +8,7 @@ namespace Gateway.Tests.Metrics;
 /// A node that has met some of everything: two devices that exchanged messages, one rejected, some for a device that is away, a refused send and a
 /// failed login. Shared by tests that only look.
 /// </summary>
-public sealed class LiveNode : IAsyncLifetime, IDisposable
+public abstract class LiveNode : IAsyncLifetime, IDisposable
 {
     public const int ForTheAbsent = 12;
     public const int Delivered = 5;
@@ -24,7 +24,14 @@ public sealed class LiveNode : IAsyncLifetime, IDisposable
     private WireDevice? _alice;
     private WireDevice? _bob;
 
-    public LiveNode() => _node = new NodeProcess(_folder.File("data"), "--reactors", "2");
+    protected LiveNode(int reactors)
+    {
+        Reactors = [.. Enumerable.Range(0, reactors).Select(r => $"{r}")];
+        _node = new NodeProcess(_folder.File("data"), "--reactors", $"{reactors}");
+    }
+
+    /// <summary>The reactors' labels.</summary>
+    public IReadOnlyList<string> Reactors { get; }
 
     public async Task InitializeAsync()
     {
@@ -78,6 +85,7 @@ public sealed class LiveNode : IAsyncLifetime, IDisposable
         _bob?.Dispose();
         _http.Dispose();
         _folder.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     /// <summary>The body of /metrics, and its content type.</summary>
@@ -92,3 +100,7 @@ public sealed class LiveNode : IAsyncLifetime, IDisposable
 
     public async Task<string> StatusAsync() => await _http.GetStringAsync($"http://{_node.Operator}/status");
 }
+
+public sealed class LiveNodeWithOneReactor() : LiveNode(1);
+
+public sealed class LiveNodeWithEightReactors() : LiveNode(8);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Gateway.Tests.Repository;
 using Xunit;
 
 namespace Gateway.Tests.Metrics;
@@ -30,15 +31,8 @@ internal static class Promtool
             if (Try(path, "", null, "--version") is { ExitCode: 0 }) return (path, null);
         }
 
-        Directory.CreateDirectory(own);
-        var fetched = Try("apt-get", "", own, "download", "prometheus");
-        if (fetched is not { ExitCode: 0 }) return (null, $"promtool is not installed, and apt-get cannot fetch the package prometheus: {fetched?.Said ?? "there is no apt-get"}".TrimEnd());
-        foreach (var package in Directory.GetFiles(own, "prometheus_*.deb"))
-        {
-            _ = Try("dpkg-deb", "", own, "-x", package, own);
-            File.Delete(package);
-        }
-
+        var fetched = Try(RepositoryRoot.File("tests", "packages", "fetch-promtool.sh"), "", null, own);
+        if (fetched is not { ExitCode: 0 }) return (null, $"promtool is not installed, and its package cannot be fetched: {fetched?.Said}".TrimEnd());
         var tried = Try(unpacked, "", null, "--version");
         return tried is { ExitCode: 0 } ? (unpacked, null) : (null, $"promtool of the package prometheus does not run: {tried?.Said}");
     }

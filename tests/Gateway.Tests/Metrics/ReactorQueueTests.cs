@@ -6,15 +6,15 @@ using Sockets = Gateway.Tests.Transport.Client;
 namespace Gateway.Tests.Metrics;
 
 /// <summary>A reactor's queues as another thread reads them, above all while the reactor hangs.</summary>
-public sealed class ReactorQueueTests
+public abstract class ReactorQueueTests(int reactors)
 {
-    private static readonly ReactorGroupOptions Two = new() { Reactors = 2, TickMs = 10, HandshakeTimeoutMs = 60_000 };
+    private readonly ReactorGroupOptions _options = new() { Reactors = reactors, TickMs = 10, HandshakeTimeoutMs = 60_000 };
 
     [Fact]
     public void What_waits_for_a_reactor_that_hangs_is_seen_to_grow_older_and_so_is_its_turn()
     {
         var time = new ManualTime();
-        using var group = new TestGroup<TestHandler>(Two, r => new TestHandler(r), time);
+        using var group = new TestGroup<TestHandler>(_options with { Reactors = Math.Max(2, reactors) }, r => new TestHandler(r), time);
         using var hung = new ManualResetEventSlim();
         using var release = new ManualResetEventSlim();
         var reactor = group.Group.Reactors[1];
@@ -56,8 +56,8 @@ public sealed class ReactorQueueTests
     public void A_handshake_ages_from_its_accept_until_it_is_established_here_or_elsewhere()
     {
         var time = new ManualTime();
-        using var group = new TestGroup<TestHandler>(Two with { Reactors = 1 }, r => new TestHandler(r), time);
-        var server = group.Listen();
+        using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r), time);
+        var server = group.ListenOn(0);
         var reactor = group.Group.Reactors[0];
         using var first = Sockets.Connect(server);
         Wait.Until(() => group.Handlers[0].Accepted.Count == 1, "the first is accepted");
@@ -79,8 +79,8 @@ public sealed class ReactorQueueTests
     public void A_handshake_whose_deadline_passed_and_that_was_left_open_still_leaves_in_the_end()
     {
         var time = new ManualTime();
-        using var group = new TestGroup<TestHandler>(Two with { Reactors = 1, HandshakeTimeoutMs = 100 }, r => new TestHandler(r), time);
-        var server = group.Listen();
+        using var group = new TestGroup<TestHandler>(_options with { HandshakeTimeoutMs = 100 }, r => new TestHandler(r), time);
+        var server = group.ListenOn(0);
         using var socket = Sockets.Connect(server);
         Wait.Until(() => group.Handlers[0].Accepted.Count == 1, "accepted");
         time.Advance(1_000);
@@ -93,8 +93,8 @@ public sealed class ReactorQueueTests
     [Fact]
     public void A_slow_reader_holds_a_send_lease_until_it_has_read()
     {
-        using var group = new TestGroup<TestHandler>(Two with { Reactors = 1, MaxUnsentBytes = 32 << 20 }, r => new TestHandler(r));
-        var server = group.Listen();
+        using var group = new TestGroup<TestHandler>(_options with { MaxUnsentBytes = 32 << 20 }, r => new TestHandler(r));
+        var server = group.ListenOn(0);
         var reactor = group.Group.Reactors[0];
         using var socket = Sockets.Connect(server);
         Wait.Until(() => group.Handlers[0].Accepted.Count == 1, "accepted");
@@ -119,7 +119,7 @@ public sealed class ReactorQueueTests
     [Fact]
     public void Without_measuring_nothing_is_told()
     {
-        using var group = new TestGroup<TestHandler>(Two with { MeasureQueues = false }, r => new TestHandler(r));
+        using var group = new TestGroup<TestHandler>(_options with { MeasureQueues = false }, r => new TestHandler(r));
         using var socket = Sockets.Connect(group.Listen());
         Wait.Until(() => group.Handlers.Sum(h => h.Accepted.Count) == 1, "accepted");
         var queues = new List<QueueCounts>();
@@ -174,3 +174,7 @@ public sealed class ReactorQueueTests
         return queues.Single(q => q.Name == name);
     }
 }
+
+public sealed class ReactorQueueTestsOnOneReactor() : ReactorQueueTests(1);
+
+public sealed class ReactorQueueTestsOnEightReactors() : ReactorQueueTests(8);

@@ -4,14 +4,14 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>When a handler is told that its reactor will sleep next.</summary>
-public class IdleTests
+public abstract class IdleTests(int reactors)
 {
-    private static readonly ReactorGroupOptions Options = new() { Reactors = 1, TickMs = 1000, PostSlots = 8 };
+    private readonly ReactorGroupOptions _options = new() { Reactors = reactors, TickMs = 1000, PostSlots = 8 };
 
     [Fact]
     public void A_handler_is_told_each_time_before_its_reactor_sleeps()
     {
-        using var group = new TestGroup<IdleHandler>(Options, r => new IdleHandler(r));
+        using var group = new TestGroup<IdleHandler>(_options, r => new IdleHandler(r));
         for (var i = 0; i < 10; i++)
         {
             var turnsThen = 0;
@@ -23,7 +23,7 @@ public class IdleTests
     [Fact]
     public void A_handler_is_not_told_while_work_waits()
     {
-        using var group = new TestGroup<IdleHandler>(Options, r => new IdleHandler(r));
+        using var group = new TestGroup<IdleHandler>(_options, r => new IdleHandler(r));
         const int Posts = 200;
         using var done = new ManualResetEventSlim();
         var idlesAtFirst = 0;
@@ -63,3 +63,7 @@ public class IdleTests
         }
     }
 }
+
+public sealed class IdleTestsOnOneReactor() : IdleTests(1);
+
+public sealed class IdleTestsOnEightReactors() : IdleTests(8);

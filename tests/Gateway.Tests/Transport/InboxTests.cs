@@ -111,7 +111,13 @@ public class InboxTests
         var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, NoticeLaneBytes = 4096 };
         using var group = new TestGroup<LateHandler>(options, r => new LateHandler(r));
         using var gate = new ManualResetEventSlim();
-        Assert.True(group.Group.Reactors[1].TryPost(_ => gate.Wait()));
+        using var stopped = new ManualResetEventSlim();
+        Assert.True(group.Group.Reactors[1].TryPost(_ =>
+        {
+            stopped.Set();
+            gate.Wait();
+        }));
+        stopped.Wait(); // a reactor that does not wait yet could still empty its lane
         var sent = group.On(0, (r, _) =>
         {
             var n = 0;
