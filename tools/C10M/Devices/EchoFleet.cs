@@ -21,6 +21,7 @@ internal sealed class EchoFleet : IFleet
     private readonly long[] _sentAt;
     private readonly byte[] _straddling;
     private readonly FleetTally _tally;
+    private readonly Logins _logins;
     private int _connectCursor;
     private long _nowUs;
     private bool _sending;
@@ -41,6 +42,7 @@ internal sealed class EchoFleet : IFleet
         _settings = settings;
         _slice = slice;
         _tally = new FleetTally(reactor);
+        _logins = new Logins(reactor, settings, slice, _tally);
         _size = settings.Mix.MaxBytes;
         _echoes = new Echo[slice.Count];
         _sentAt = new long[(long)slice.Count * settings.Window];
@@ -74,7 +76,7 @@ internal sealed class EchoFleet : IFleet
     public void OnTurn(long nowMs)
     {
         _nowUs = _settings.Time.NowUs();
-        while (_connectCursor < _echoes.Length && _tally[Counter.LoginsInFlight] < _settings.LoginsInFlight) Connect(_connectCursor++);
+        while (_connectCursor < _echoes.Length && _logins.HasRoom) Connect(_connectCursor++);
         UpdateGauges();
     }
 
@@ -140,18 +142,10 @@ internal sealed class EchoFleet : IFleet
 
     private void Connect(int index)
     {
-        var c = _reactor.Connect(_settings.Target, _settings.Sources.Of(_slice.First + index));
-        if (c.IsNone)
-        {
-            _tally.Count("no_connection_slot");
-            return;
-        }
-
+        if (!_logins.TryConnect(index, out var c)) return;
         _reactor.SetTag(c, (ulong)index);
         _echoes[index].Connection = c;
         _echoes[index].ConnectStartedAt = _nowUs;
-        _tally[Counter.LoginsInFlight]++;
-        _tally[Counter.Attached]++;
     }
 
     private void BeginSending()

@@ -21,8 +21,6 @@ internal sealed partial class Fleet
     private readonly Queue<(int Device, long DueUs)> _loginAgain = new();
     private int _loginCursor;
     private Who _loginWho;
-    private double _loginGapUs;
-    private double _nextLoginUs;
 
     public void OnConnected(ConnectionId c, int errno)
     {
@@ -61,23 +59,22 @@ internal sealed partial class Fleet
     {
         _loginWho = order.Who;
         _loginCursor = 0;
-        _nextLoginUs = _nowUs;
-        _loginGapUs = order.Rate <= 0 ? 0 : 1e6 * _settings.Shape.Devices / (order.Rate * Math.Max(1, _slice.Count));
+        _logins.Begin(order, _nowUs);
         SkipToLogin();
     }
 
     private void PumpLogins()
     {
-        while (_tally[Counter.LoginsInFlight] < _settings.LoginsInFlight && _loginAgain.TryPeek(out var again) && again.DueUs <= _nowUs)
+        while (_logins.HasRoom && _loginAgain.TryPeek(out var again) && again.DueUs <= _nowUs)
         {
             _loginAgain.Dequeue();
             if (_devices[again.Device].State == DeviceState.Offline) BeginLogin(again.Device);
         }
 
-        while (_loginCursor < _devices.Length && _tally[Counter.LoginsInFlight] < _settings.LoginsInFlight && _nextLoginUs <= _nowUs)
+        while (_loginCursor < _devices.Length && _logins.IsDue(_nowUs))
         {
             BeginLogin(_loginCursor++);
-            _nextLoginUs += _loginGapUs;
+            _logins.Advance();
             SkipToLogin();
         }
     }
@@ -98,17 +95,11 @@ internal sealed partial class Fleet
     {
         ref var d = ref _devices[index];
         d.LoginStartedAt = _settings.Time.NowUs();
-        var c = _reactor.Connect(_settings.Target, _settings.Sources.Of(OrdinalOf(index)));
-        if (c.IsNone)
-        {
-            _tally.Count("no_connection_slot");
-            return;
-        }
-
+        if (!_logins.TryConnect(index, out var c)) return;
         d.State = DeviceState.Connecting;
         d.Handshake = _handshakes.Rent();
-        _tally[Counter.LoginsInFlight]++;
-        Remember(c, index);
+        d.Connection = c;
+        _slots.Add(c, index);
     }
 
     /// <summary>The login is over, well or not.</summary>

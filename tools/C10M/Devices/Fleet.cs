@@ -20,6 +20,8 @@ internal sealed partial class Fleet : IFleet
     private readonly byte[] _body;
     private readonly byte[] _straddling;
     private readonly FleetTally _tally;
+    private readonly Logins _logins;
+    private readonly CheckRound _checks;
     private readonly SendSchedule _schedule;
     private readonly DeviceSlots _slots = new();
     private long _nowUs;
@@ -31,6 +33,8 @@ internal sealed partial class Fleet : IFleet
         _shape = settings.Shape;
         _slice = slice;
         _tally = new FleetTally(reactor);
+        _logins = new Logins(reactor, settings, slice, _tally);
+        _checks = new CheckRound(reactor, _tally, slice.Count);
         _schedule = new SendSchedule(settings, slice, _tally);
         _devices = new Device[slice.Count];
         _body = new byte[settings.Mix.MaxBytes];
@@ -54,7 +58,7 @@ internal sealed partial class Fleet : IFleet
             case OrderKind.Send: BeginSending(order); break;
             case OrderKind.Measure: _tally.Measure(order.FromUs, order.UntilUs); break;
             case OrderKind.Stop: _schedule.Stop(); break;
-            case OrderKind.Check: BeginCheck(); break;
+            case OrderKind.Check: _checks.Begin(); break;
             case OrderKind.Drop: DropAll(); break;
             default: throw new UnreachableOrderException(order.Kind);
         }
@@ -123,13 +127,6 @@ internal sealed partial class Fleet : IFleet
     }
 
     private int OrdinalOf(int index) => _slice.First + index;
-
-    private void Remember(ConnectionId c, int index)
-    {
-        _slots.Add(c, index);
-        _devices[index].Connection = c;
-        _tally[Counter.Attached]++;
-    }
 
     /// <summary>The device has no connection any more; gives back what it held for one.</summary>
     private void Detach(ref Device d)

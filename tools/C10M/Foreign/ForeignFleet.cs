@@ -9,16 +9,13 @@ namespace Gateway.Load.Foreign;
 /// The devices of one reactor that speak somebody else's protocol, so that a foreign server can be loaded and checked as the gateway is:
 /// same pairs, windows, bodies and counts. What is said on the wire is the derived type's. It logs in, sends, acknowledges and checks; it
 /// never resends and never comes back: a break is an error. All members are for the reactor's thread but <see cref="CopyTo"/> and
-/// <see cref="WakeAtUs"/>. Nothing is allocated per message. Invariant: a device's
-/// <see cref="ForeignDevice.Connection"/> names a connection that the transport has not said is closed, or nobody.
+/// <see cref="WakeAtUs"/>. Nothing is allocated per message. Invariant: a device's <see cref="ForeignDevice.Connection"/> names a connection
+/// that the transport has not said is closed, or nobody.
 /// </summary>
 internal abstract partial class ForeignFleet : IFleet
 {
     /// <summary>The longest stanza or packet that a server may send; what a body can grow to, and room around it.</summary>
     protected const int MaxUnitBytes = 1 << 20;
-
-    /// <summary>Pings of a check written in one turn.</summary>
-    private const int ChecksPerTurn = 1024;
 
     private readonly FleetSettings _settings;
     private readonly Shape _shape;
@@ -27,12 +24,11 @@ internal abstract partial class ForeignFleet : IFleet
     private readonly byte[] _body;
     private readonly byte[] _straddling;
     private readonly FleetTally _tally;
+    private readonly Logins _logins;
+    private readonly CheckRound _checks;
     private readonly SendSchedule _schedule;
     private readonly DeviceSlots _slots = new();
     private int _loginCursor;
-    private double _loginGapUs;
-    private double _nextLoginUs;
-    private int _checkCursor = int.MaxValue;
     private long _nowUs;
 
     /// <param name="reactor">Its reactor.</param>
@@ -46,6 +42,8 @@ internal abstract partial class ForeignFleet : IFleet
         _shape = settings.Shape;
         _slice = slice;
         _tally = new FleetTally(reactor);
+        _logins = new Logins(reactor, settings, slice, _tally);
+        _checks = new CheckRound(reactor, _tally, slice.Count);
         _schedule = new SendSchedule(settings, slice, _tally);
         _complete = complete;
         _devices = new ForeignDevice[slice.Count];
@@ -72,7 +70,7 @@ internal abstract partial class ForeignFleet : IFleet
             case OrderKind.Send: _schedule.Begin(order); break;
             case OrderKind.Measure: _tally.Measure(order.FromUs, order.UntilUs); break;
             case OrderKind.Stop: _schedule.Stop(); break;
-            case OrderKind.Check: BeginCheck(); break;
+            case OrderKind.Check: _checks.Begin(); break;
             case OrderKind.Drop: DropAll(); break;
             default: throw new UnreachableOrderException(order.Kind);
         }
@@ -201,18 +199,17 @@ internal abstract partial class ForeignFleet : IFleet
     private void BeginLogins(Order order)
     {
         _loginCursor = 0;
-        _nextLoginUs = _nowUs;
-        _loginGapUs = order.Rate <= 0 ? 0 : 1e6 * _shape.Devices / (order.Rate * Math.Max(1, _slice.Count));
+        _logins.Begin(order, _nowUs);
     }
 
     private void PumpLogins()
     {
-        while (_loginCursor < _devices.Length && _tally[Counter.LoginsInFlight] < _settings.LoginsInFlight && _nextLoginUs <= _nowUs)
+        while (_loginCursor < _devices.Length && _logins.IsDue(_nowUs))
         {
             var index = _loginCursor++;
             if (_devices[index].State != ForeignState.Offline) continue;
             BeginLogin(index);
-            _nextLoginUs += _loginGapUs;
+            _logins.Advance();
         }
     }
 
@@ -220,39 +217,21 @@ internal abstract partial class ForeignFleet : IFleet
     {
         ref var d = ref _devices[index];
         d.LoginStartedAt = _settings.Time.NowUs();
-        var c = Reactor.Connect(_settings.Target, _settings.Sources.Of(OrdinalOf(index)));
-        if (c.IsNone)
-        {
-            _tally.Count("no_connection_slot");
-            return;
-        }
-
-        _slots.Add(c, index);
-        d.Connection = c;
+        if (!_logins.TryConnect(index, out var c)) return;
         d.State = ForeignState.Connecting;
-        _tally[Counter.LoginsInFlight]++;
-        _tally[Counter.Attached]++;
-    }
-
-    private void BeginCheck()
-    {
-        _tally[Counter.Pongs] = 0;
-        _checkCursor = 0;
+        d.Connection = c;
+        _slots.Add(c, index);
     }
 
     private void PumpChecks()
     {
-        for (var written = 0; _checkCursor < _devices.Length && written < ChecksPerTurn; _checkCursor++)
+        for (var asked = 0; _checks.TryNext(asked, out var index);)
         {
-            ref var d = ref _devices[_checkCursor];
-            if (d.State != ForeignState.Established) continue;
-            d.IsChecked = true;
-            WritePing(_checkCursor);
-            written++;
+            if (!IsEstablished(index)) continue;
+            _devices[index].IsChecked = true;
+            WritePing(index);
+            asked++;
         }
-
-        // The transport turns at once when asked; without this the next thousand would wait for its tick.
-        if (_checkCursor < _devices.Length) Reactor.Wake();
     }
 
     /// <summary>The session, or what was to become one, counts no more.</summary>
