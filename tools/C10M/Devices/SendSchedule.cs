@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Gateway.Load.Measure;
 
 namespace Gateway.Load.Devices;
@@ -111,22 +112,12 @@ internal sealed class SendSchedule
     /// <param name="hasRoom">Whether the window lets it through.</param>
     /// <param name="nowUs">The turn's time.</param>
     /// <param name="stampUs">When it was meant to be sent: latency counts from there.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryTake(int index, ref Sender sender, ulong number, bool hasRoom, long nowUs, out long stampUs)
     {
         stampUs = nowUs;
         if (!sender.IsSending) return false;
-        if (!IsOpenLoop)
-        {
-            if (!hasRoom || !MayBegin || nowUs >= _tally.EndUs) return false;
-        }
-        else
-        {
-            if (!MayTakeDue(index, ref sender, hasRoom, nowUs)) return false;
-            stampUs = (long)sender.NextDue;
-            _tally.NoteLag(stampUs, nowUs);
-            sender.NextDue += _settings.Mix.GapAfter((uint)(_slice.First + index), number) * _meanGapUs;
-        }
-
+        if (!(IsOpenLoop ? TryPass(index, ref sender, number, hasRoom, nowUs, out stampUs) : hasRoom && MayBegin && nowUs < _tally.EndUs)) return false;
         _budget--;
         _tally[Counter.Sent]++;
         if (--sender.Quota == 0) EndSending(ref sender);
@@ -140,8 +131,10 @@ internal sealed class SendSchedule
         _tally[Counter.Sending] = MayBegin && !closedAndOver ? _active : 0;
     }
 
-    private bool MayTakeDue(int index, ref Sender sender, bool hasRoom, long nowUs)
+    /// <summary>Open loop: passes the sender's due time and draws the next. False: it is not due, which schedules it, or has no room, which makes it backlogged.</summary>
+    private bool TryPass(int index, ref Sender sender, ulong number, bool hasRoom, long nowUs, out long dueUs)
     {
+        dueUs = (long)sender.NextDue;
         if (sender.IsScheduled) return false;
         if (sender.NextDue > nowUs || sender.NextDue >= _tally.EndUs || !MayBegin)
         {
@@ -150,8 +143,15 @@ internal sealed class SendSchedule
             return false;
         }
 
-        if (!hasRoom) SetBacklogged(ref sender, true);
-        return hasRoom;
+        if (!hasRoom)
+        {
+            SetBacklogged(ref sender, true);
+            return false;
+        }
+
+        _tally.NoteLag(dueUs, nowUs);
+        sender.NextDue += _settings.Mix.GapAfter((uint)(_slice.First + index), number) * _meanGapUs;
+        return true;
     }
 
     private void Schedule(int index, ref Sender sender)

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Gateway.Load.Devices;
 
@@ -23,5 +24,9 @@ internal sealed class SenderRings<T>
     /// <summary>Of one sender, a power of two: the number modulo this names a message under way.</summary>
     public int Places => _mask + 1;
 
-    public ref T this[int sender, ulong number] => ref _places[(long)_shape.SenderSlot(sender) * Places + (long)(number & (ulong)_mask)];
+    public ref T this[int sender, ulong number]
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => ref _places[(long)_shape.SenderSlot(sender) * Places + (long)(number & (ulong)_mask)];
+    }
 }
