@@ -26,13 +26,13 @@ internal sealed record Bar(string What, string Rung, string Limit, string Aim, s
         if (s.RateRatio is { } rate)
         {
             bars.Add(new Bar(
-                $"durable messages/s ÷ C relay's, {s.Load.Name}", s.Rung.Name, "≥ 0.7", "≥ 1.0", Text(rate), rate.Median >= LeastRate, rate.Median >= AimedRate));
+                $"durable messages/s ÷ C relay's, {s.Load.Name}", s.Rung.Name, "≥ 0.7", "≥ 1.0", rate.ToString("0.00"), rate.Median >= LeastRate, rate.Median >= AimedRate));
         }
 
         if (s.CpuRatio is { } cpu)
         {
             bars.Add(new Bar(
-                $"server CPU a message ÷ C relay's, {s.Load.Name}", s.Rung.Name, "≤ 2.0", "≤ 1.4", Text(cpu), cpu.Median <= MostCpu, cpu.Median <= AimedCpu));
+                $"server CPU a message ÷ C relay's, {s.Load.Name}", s.Rung.Name, "≤ 2.0", "≤ 1.4", cpu.ToString("0.00"), cpu.Median <= MostCpu, cpu.Median <= AimedCpu));
         }
     }
 
@@ -48,6 +48,4 @@ internal sealed record Bar(string What, string Rung, string Limit, string Aim, s
             string.Create(CultureInfo.InvariantCulture, $"≤ {limit:0} µs (C relay {relay.Median(x => x.P50):0} + 2 × fdatasync {sync:0})"), "",
             string.Create(CultureInfo.InvariantCulture, $"{median:0} µs"), median <= limit, false));
     }
-
-    private static string Text(Spread s) => string.Create(CultureInfo.InvariantCulture, $"{s.Median:0.00} ({s.Least:0.00} to {s.Most:0.00})");
 }

@@ -1,48 +1,37 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
+using Gateway.Benchmarks.Reports;
 
 namespace Gateway.Benchmarks.Ladder;
-
-/// <summary>What a report says beside the samples.</summary>
-internal sealed record ReportFacts(
-    string Date, string Command, Machine Machine, LadderSettings Settings, string LoadAverageBefore, string LoadAverageAfter, double StolenSeconds);
 
 /// <summary>The run as perf-reports/TEMPLATE.md wants it, and as JSON with every sample.</summary>
 internal static class LadderReport
 {
-    /// <summary>Cores of other work from which on the figures count as provisional.</summary>
-    private const double NoisyCores = 0.1;
-
     private const int BarWidth = 40;
 
-    private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
-
-    public static string JsonOf(ReportFacts facts, IReadOnlyList<Sample> samples) => JsonSerializer.Serialize(
-        new
-        {
-            facts.Date,
-            facts.Command,
-            facts.Machine,
-            LadderPaths.Configuration,
-            facts.LoadAverageBefore,
-            facts.LoadAverageAfter,
-            facts.StolenSeconds,
-            facts.Settings.Rounds,
-            TimeSeconds = facts.Settings.Time.TotalSeconds,
-            WarmupSeconds = facts.Settings.Warmup.TotalSeconds,
-            Samples = samples,
-        },
-        Json) + "\n";
-
-    public static string MarkdownOf(ReportFacts facts, IReadOnlyList<Sample> samples)
+    public static string JsonOf(RunFacts facts, LadderSettings settings, IReadOnlyList<Sample> samples) => ReportText.JsonOf(new
     {
-        var standings = facts.Settings.Loads.SelectMany(l => facts.Settings.Rungs.Where(r => r.Bears(l)).Select(r => new Standing(r, l, samples))).ToList();
+        facts.Date,
+        facts.Command,
+        facts.Machine,
+        LadderPaths.Configuration,
+        facts.LoadAverageBefore,
+        facts.LoadAverageAfter,
+        facts.StolenSeconds,
+        Rounds = settings.Rounds.Count,
+        TimeSeconds = settings.Rounds.Time.TotalSeconds,
+        WarmupSeconds = settings.Rounds.Warmup.TotalSeconds,
+        Samples = samples,
+    });
+
+    public static string MarkdownOf(RunFacts facts, LadderSettings settings, IReadOnlyList<Sample> samples)
+    {
+        var standings = settings.Loads.SelectMany(l => settings.Rungs.Where(r => r.Bears(l)).Select(r => new Standing(r, l, samples))).ToList();
         var text = new StringBuilder();
-        Head(text, facts, samples);
+        HeadOf(facts, settings, samples).WriteTo(text);
         text.AppendLine("## Result");
-        Rungs(text, facts);
-        foreach (var load in facts.Settings.Loads) Table(text, load, [.. standings.Where(s => s.Load == load)]);
+        Rungs(text, settings);
+        foreach (var load in settings.Loads) Table(text, load, [.. standings.Where(s => s.Load == load)]);
         BarTable(text, Bar.Judge(standings));
         Commits(text, standings);
         Histograms(text, [.. standings.Where(s => s.Load.Name == Load.LatencyName && (s.Rung.Kind == RungKind.Gateway || s.Rung.Name == Rung.RelayYardstick))]);
@@ -57,29 +46,19 @@ internal static class LadderReport
         return text.ToString();
     }
 
-    private static void Head(StringBuilder text, ReportFacts facts, IReadOnlyList<Sample> samples)
+    private static ReportHead HeadOf(RunFacts facts, LadderSettings settings, IReadOnlyList<Sample> samples) => new()
     {
-        var m = facts.Machine;
-        var s = facts.Settings;
-        var others = Spread.Of(samples.Select(x => x.OtherCores + x.StolenCores));
-        Line(text, $"# {facts.Date}: the ladder, the gateway against C and against what a .NET user would write");
-        text.AppendLine();
-        if (LadderPaths.Configuration != "Release") Line(text, $"**A {LadderPaths.Configuration} build: the figures mean nothing.**\n");
-        if (others is { Median: > NoisyCores } noise)
-            Line(text, $"**Provisional**: other work kept a median of {noise.Median:0.00} cores busy (at most {noise.Most:0.00}) while this was measured.\n");
-        Line(text, $"| | |\n|---|---|");
-        Line(text, $"| commit | {m.Commit} |");
-        Line(text, $"| kernel, CPU, cores, memory | {m.Kernel}; {m.Cpu}; {m.Cores} cores for server and load end together; {m.MemoryGiB:0} GiB |");
-        Line(text, $"| .NET, C | {m.DotNet}, {LadderPaths.Configuration}; {m.Gcc}, -O2 -march=native |");
-        Line(text, $"| disk | {m.Disk}, fdatasync for real |");
-        Line(text, $"| load average and steal before and after | {facts.LoadAverageBefore} and {facts.LoadAverageAfter}; {facts.StolenSeconds:0.0} s stolen |");
-        if (others is { } o) Line(text, $"| other work during a measurement | median {o.Median:0.00} cores, at most {o.Most:0.00} |");
-        Line(text, $"| command | `{facts.Command}` |");
-        Line(text, $"| rounds | {s.Rounds}; in each every rung is started anew, and under each load all rungs follow one another, beginning with another one each round; {s.Warmup.TotalSeconds:0.#} s warm-up, {LadderSettings.FirstWarmups} times that after a start, {s.Time.TotalSeconds:0.#} s measured |");
-        text.AppendLine();
-    }
+        Facts = facts,
+        Title = "the ladder, the gateway against C and against what a .NET user would write",
+        Beside = ("C", $"{facts.Machine.Gcc}, -O2 -march=native"),
+        OtherCores = Spread.Of(samples.Select(s => s.OtherCores + s.StolenCores)),
+        ListsOtherCores = true,
+        Rounds = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{settings.Rounds.Count}; in each every rung is started anew, and under each load all rungs follow one another, beginning with another one each round; {settings.Rounds.Warmup.TotalSeconds:0.#} s warm-up, {LadderSettings.FirstWarmups} times that after a start, {settings.Rounds.Time.TotalSeconds:0.#} s measured"),
+    };
 
-    private static void Rungs(StringBuilder text, ReportFacts facts)
+    private static void Rungs(StringBuilder text, LadderSettings settings)
     {
         text.AppendLine(
             """
@@ -87,21 +66,21 @@ internal static class LadderReport
             the double check; latency is from the send to it. CPU is the server's, user and system, a message. The load end has one thread.
 
             """);
-        foreach (var rung in facts.Settings.Rungs) Line(text, $"- `{rung.Name}`: {rung.What}");
+        foreach (var rung in settings.Rungs) text.Line($"- `{rung.Name}`: {rung.What}");
         text.AppendLine();
     }
 
     private static void Table(StringBuilder text, Load load, List<Standing> standings)
     {
         if (standings.Count == 0) return;
-        Line(text, $"### {load.Title} (`{load.Name}`)");
-        Line(text, $"| rung | messages/s | ÷ C | CPU µs | ÷ C | p50 ms | p99 ms | p99.9 ms | server cores | load end busy |");
-        Line(text, $"|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+        text.Line($"### {load.Title} (`{load.Name}`)");
+        text.Line($"| rung | messages/s | ÷ C | CPU µs | ÷ C | p50 ms | p99 ms | p99.9 ms | server cores | load end busy |");
+        text.Line($"|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
         foreach (var s in standings)
         {
             if (s.IsEmpty)
             {
-                Line(text, $"| {s.Rung.Name} | no measurement that adds up | | | | | | | | |");
+                text.Line($"| {s.Rung.Name} | no measurement that adds up | | | | | | | | |");
                 continue;
             }
 
@@ -109,21 +88,21 @@ internal static class LadderReport
             var cpu = s.Of(x => x.ServerCpuUsPerMessage);
             var busy = s.Median(x => x.LoadBusy);
             var mark = busy > Standing.BusyLoad ? "**" : "";
-            Line(text, $"| {s.Rung.Name} | {rate.Median:N0} ({rate.Least:N0} to {rate.Most:N0}) | {Ratio(s, s.RateRatio)} | {cpu.Median:0.00} ({cpu.Least:0.00} to {cpu.Most:0.00}) | {Ratio(s, s.CpuRatio)} | {s.Median(x => x.P50) / 1000:0.00} | {s.Median(x => x.P99) / 1000:0.00} | {s.Median(x => x.P999) / 1000:0.00} | {s.Median(x => x.ServerCores):0.00} | {mark}{busy:P0}{mark} |");
+            text.Line($"| {s.Rung.Name} | {rate.ToString("N0")} | {Ratio(s, s.RateRatio)} | {cpu.ToString("0.00")} | {Ratio(s, s.CpuRatio)} | {s.Median(x => x.P50) / 1000:0.00} | {s.Median(x => x.P99) / 1000:0.00} | {s.Median(x => x.P999) / 1000:0.00} | {s.Median(x => x.ServerCores):0.00} | {mark}{busy:P0}{mark} |");
         }
 
         text.AppendLine();
-        foreach (var s in standings.Where(s => s.Failed > 0)) Line(text, $"- `{s.Rung.Name}`: {s.Failed} measurements did not add up and are left out.");
-        foreach (var s in standings.Where(s => s.Faults.Length > 0)) Line(text, $"- `{s.Rung.Name}`: {s.Faults}");
+        foreach (var s in standings.Where(s => s.Failed > 0)) text.Line($"- `{s.Rung.Name}`: {s.Failed} measurements did not add up and are left out.");
+        foreach (var s in standings.Where(s => s.Faults.Length > 0)) text.Line($"- `{s.Rung.Name}`: {s.Faults}");
         if (standings.Exists(s => s.Failed > 0 || s.Faults.Length > 0)) text.AppendLine();
     }
 
     private static void BarTable(StringBuilder text, IReadOnlyList<Bar> bars)
     {
         if (bars.Count == 0) return;
-        Line(text, $"### Against the bars");
-        Line(text, $"| what | rung | bar | aim | measured | |\n|---|---|---|---|---|---|");
-        foreach (var bar in bars) Line(text, $"| {bar.What} | {bar.Rung} | {bar.Limit} | {bar.Aim} | {bar.Measured} | {bar.Verdict} |");
+        text.Line($"### Against the bars");
+        text.Line($"| what | rung | bar | aim | measured | |\n|---|---|---|---|---|---|");
+        foreach (var bar in bars) text.Line($"| {bar.What} | {bar.Rung} | {bar.Limit} | {bar.Aim} | {bar.Measured} | {bar.Verdict} |");
         text.AppendLine();
     }
 
@@ -131,13 +110,13 @@ internal static class LadderReport
     {
         var nodes = standings.Where(s => s.Samples.Any(x => x.SyncMean is not null)).ToList();
         if (nodes.Count == 0) return;
-        Line(text, $"### The node's commits");
-        Line(text, $"| load | rung | commits/s | bytes a commit | fdatasync, the node's mean µs | the probe's median µs | p99 µs |\n|---|---|---:|---:|---:|---:|---:|");
+        text.Line($"### The node's commits");
+        text.Line($"| load | rung | commits/s | bytes a commit | fdatasync, the node's mean µs | the probe's median µs | p99 µs |\n|---|---|---:|---:|---:|---:|---:|");
         foreach (var s in nodes)
         {
             var probe = s.Samples.Any(x => x.ProbeMedian is not null);
             var (median, p99) = probe ? (s.Median(x => x.ProbeMedian ?? 0), s.Median(x => x.ProbeP99 ?? 0)) : (0, 0);
-            Line(text, $"| {s.Load.Name} | {s.Rung.Name} | {s.Median(x => x.CommitsPerSecond ?? 0):N0} | {s.Median(x => x.BytesPerCommit ?? 0):N0} | {s.Median(x => x.SyncMean ?? 0):N0} | {(probe ? median.ToString("N0", CultureInfo.InvariantCulture) : "")} | {(probe ? p99.ToString("N0", CultureInfo.InvariantCulture) : "")} |");
+            text.Line($"| {s.Load.Name} | {s.Rung.Name} | {s.Median(x => x.CommitsPerSecond ?? 0):N0} | {s.Median(x => x.BytesPerCommit ?? 0):N0} | {s.Median(x => x.SyncMean ?? 0):N0} | {(probe ? median.ToString("N0", CultureInfo.InvariantCulture) : "")} | {(probe ? p99.ToString("N0", CultureInfo.InvariantCulture) : "")} |");
         }
 
         text.AppendLine();
@@ -148,9 +127,9 @@ internal static class LadderReport
     private static void Histograms(StringBuilder text, List<Standing> standings)
     {
         if (standings.All(s => s.IsEmpty)) return;
-        Line(text, $"### Latency under `{Load.LatencyName}`, all rounds\n```");
+        text.Line($"### Latency under `{Load.LatencyName}`, all rounds\n```");
         foreach (var s in standings.Where(s => !s.IsEmpty)) Histogram(text, s);
-        Line(text, $"```\n");
+        text.Line($"```\n");
     }
 
     private static void Histogram(StringBuilder text, Standing standing)
@@ -163,28 +142,22 @@ internal static class LadderReport
 
         var total = Math.Max(1, counts.Values.Sum());
         var most = counts.Count == 0 ? 1 : counts.Values.Max();
-        Line(text, $"{standing.Rung.Name}, {total:N0} messages");
+        text.Line($"{standing.Rung.Name}, {total:N0} messages");
         foreach (var (upTo, count) in counts)
         {
             var share = (double)count / total;
             if (share < 0.001) continue;
-            Line(text, $"  up to {upTo / 1000.0,8:0.00} ms  {share,6:P1}  {new string('#', (int)Math.Ceiling((double)BarWidth * count / most))}");
+            text.Line($"  up to {upTo / 1000.0,8:0.00} ms  {share,6:P1}  {new string('#', (int)Math.Ceiling((double)BarWidth * count / most))}");
         }
     }
 
     private static void Bounds(StringBuilder text, List<Standing> standings, int cores)
     {
-        Line(text, $"## What bounds it");
-        Line(text, $"| load | rung | at its limit was |\n|---|---|---|");
-        foreach (var s in standings.Where(s => !s.IsEmpty)) Line(text, $"| {s.Load.Name} | {s.Rung.Name} | {s.BoundBy(cores)} |");
+        text.Line($"## What bounds it");
+        text.Line($"| load | rung | at its limit was |\n|---|---|---|");
+        foreach (var s in standings.Where(s => !s.IsEmpty)) text.Line($"| {s.Load.Name} | {s.Rung.Name} | {s.BoundBy(cores)} |");
         text.AppendLine();
     }
 
-    private static string Ratio(Standing standing, Spread? ratio)
-    {
-        if (standing.IsYardstick) return "1";
-        return ratio is { } r ? string.Create(CultureInfo.InvariantCulture, $"{r.Median:0.00} ({r.Least:0.00} to {r.Most:0.00})") : "";
-    }
-
-    private static void Line(StringBuilder text, FormattableString line) => text.AppendLine(line.ToString(CultureInfo.InvariantCulture));
+    private static string Ratio(Standing standing, Spread? ratio) => standing.IsYardstick ? "1" : ratio?.ToString("0.00") ?? "";
 }

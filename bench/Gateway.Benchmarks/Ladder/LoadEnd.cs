@@ -5,58 +5,72 @@ using System.Text.Json.Nodes;
 
 namespace Gateway.Benchmarks.Ladder;
 
-/// <summary>Runs C10M, in a process of its own, against a rung, and reads what it says.</summary>
+/// <summary>Runs C10M, in a process of its own, against a server, and reads what it says. Stateless.</summary>
 internal static class LoadEnd
 {
+    /// <summary>What C10M said at the end, and what the machine did meanwhile.</summary>
+    /// <param name="Json">C10M's.</param>
+    /// <param name="Seconds">From its start to its end.</param>
+    /// <param name="OtherCores">Cores that neither it nor the server kept busy.</param>
+    /// <param name="StolenCores">Cores' worth that the hypervisor gave to others.</param>
+    internal readonly record struct Watched(JsonObject Json, double Seconds, double OtherCores, double StolenCores)
+    {
+        public Sample SampleOf(Rung rung, Load load, int round) => Read(Json, rung, load, round) with { OtherCores = OtherCores, StolenCores = StolenCores };
+    }
+
     /// <exception cref="LadderException">C10M could not be run, or said nothing that can be read.</exception>
     public static async Task<Sample> MeasureAsync(RungServer server, Load load, int round, TimeSpan time, TimeSpan warmup, CancellationToken stop)
     {
-        var start = new ProcessStartInfo(LadderPaths.LoadTool) { RedirectStandardOutput = true, RedirectStandardError = true };
         string[] arguments =
         [
             .. load.Arguments, "--target", string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{server.Port}"), "--time", Text(time),
-            "--warmup", Text(warmup), "--server-pid", server.Id.ToString(CultureInfo.InvariantCulture), "--json", "-", "--quiet",
+            "--warmup", Text(warmup), "--server-pid", server.Id.ToString(CultureInfo.InvariantCulture),
+            .. load.IsEcho ? (string[])[] : ["--secret", server.SecretPath],
         ];
-        foreach (var argument in arguments) start.ArgumentList.Add(argument);
-        if (!load.IsEcho)
-        {
-            start.ArgumentList.Add("--secret");
-            start.ArgumentList.Add(server.SecretPath);
-        }
-
         var commitsBefore = await server.CommitsAsync(stop);
-        var serverBefore = CpuClock.OfProcess(server.Id);
-        var before = CpuClock.Now();
-        var begun = Stopwatch.GetTimestamp();
-        var (text, errors) = await RunAsync(start, stop);
-        var after = CpuClock.Now();
-        var seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
-        var serverCpu = CpuClock.OfProcess(server.Id) - serverBefore;
+        var watched = await WatchAsync(server.Id, server.Rung.Name, arguments, stop);
         var commits = await server.CommitsAsync(stop);
-
-        JsonObject json;
-        try
-        {
-            json = JsonNode.Parse(text)!.AsObject();
-        }
-        catch (JsonException e)
-        {
-            throw new LadderException($"C10M said nothing about {server.Rung.Name}: {errors}", e);
-        }
-
-        var sample = Read(json, server.Rung, load, round) with
-        {
-            OtherCores = Math.Max(0, (after.Busy - before.Busy - serverCpu - (after.Children - before.Children)) / seconds),
-            StolenCores = (after.Stolen - before.Stolen) / seconds,
-        };
+        var sample = watched.SampleOf(server.Rung, load, round);
         if (commitsBefore is not { } first || commits is not { } last || last.Commits == first.Commits) return sample;
         var count = (double)(last.Commits - first.Commits);
         return sample with
         {
-            CommitsPerSecond = count / seconds,
+            CommitsPerSecond = count / watched.Seconds,
             BytesPerCommit = (last.Bytes - first.Bytes) / count,
             SyncMean = (last.SyncMicros - first.SyncMicros) / count,
         };
+    }
+
+    /// <summary>Runs C10M with these arguments against a server, and watches the CPU time of everybody.</summary>
+    /// <exception cref="LadderException">C10M could not be run, or said nothing that can be read.</exception>
+    internal static async Task<Watched> WatchAsync(int serverId, string server, IEnumerable<string> arguments, CancellationToken stop)
+    {
+        var serverBefore = CpuClock.OfProcess(serverId);
+        var before = CpuClock.Now();
+        var begun = Stopwatch.GetTimestamp();
+        var json = await AskAsync(server, arguments, stop);
+        var after = CpuClock.Now();
+        var seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
+        var serverCpu = CpuClock.OfProcess(serverId) - serverBefore;
+        return new Watched(
+            json, seconds, Math.Max(0, (after.Busy - before.Busy - serverCpu - (after.Children - before.Children)) / seconds), (after.Stolen - before.Stolen) / seconds);
+    }
+
+    /// <summary>Runs C10M with these arguments and returns its result.</summary>
+    /// <exception cref="LadderException">C10M could not be run, or said nothing that can be read.</exception>
+    internal static async Task<JsonObject> AskAsync(string server, IEnumerable<string> arguments, CancellationToken stop)
+    {
+        var start = new ProcessStartInfo(LadderPaths.LoadTool) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var argument in (IEnumerable<string>)[.. arguments, "--json", "-", "--quiet"]) start.ArgumentList.Add(argument);
+        var (text, errors) = await RunAsync(start, stop);
+        try
+        {
+            return JsonNode.Parse(text)!.AsObject();
+        }
+        catch (JsonException e)
+        {
+            throw new LadderException($"C10M said nothing about {server}: {errors}", e);
+        }
     }
 
     /// <summary>Runs a program to its end and returns all that it said.</summary>
@@ -129,7 +143,7 @@ internal static class LoadEnd
         return string.Join(", ", faults);
     }
 
-    private static double Number(JsonObject json, string name) => json[name] is { } node ? node.GetValue<double>() : 0;
+    internal static double Number(JsonObject json, string name) => json[name] is { } node ? node.GetValue<double>() : 0;
 
-    private static string Text(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:0}ms");
+    internal static string Text(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:0}ms");
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Gateway.Benchmarks.Ladder;
 
 /// <summary>Median and range of what the rounds measured.</summary>
@@ -7,6 +9,14 @@ internal readonly record struct Spread(double Median, double Least, double Most)
     {
         var sorted = values.Order().ToArray();
         return sorted.Length == 0 ? null : new Spread(Statistics.Median(sorted), sorted[0], sorted[^1]);
+    }
+
+    /// <summary>The median, and the range in brackets.</summary>
+    public string ToString(string format)
+    {
+        return $"{Text(Median)} ({Text(Least)} to {Text(Most)})";
+
+        string Text(double value) => value.ToString(format, CultureInfo.InvariantCulture);
     }
 }
 

@@ -10,67 +10,58 @@ public class ConnectionTests
     [Fact]
     public void Connections_stay_and_answer_at_the_end()
     {
-        using var tool = new LoadTool();
-        using var relay = new FakeRelay(tool.Secret);
-        var run = tool.Run(relay, "connect", "--connections", "500", "--rate", "5000", "--hold", "200ms");
+        using var load = new LoadedRelay();
+        var run = load.RunCleanly("connect", "--connections", "500", "--rate", "5000", "--hold", "200ms");
 
-        Assert.True(run.ExitCode == 0, run.ToString());
         Assert.Equal(500, run["connections"]);
         Assert.Equal(500, run["alive"]);
         Assert.Equal(500, run["logins"]);
         Assert.True(run["logins_per_second"] <= 5500, run.ToString());
-        Assert.Equal(500, relay.Ledger().Logins);
+        Assert.Equal(500, load.Relay.Ledger().Logins);
     }
 
     [Fact]
     public void Each_connection_sends_a_message_to_its_partner_and_gets_its_double_check()
     {
-        using var tool = new LoadTool();
-        using var relay = new FakeRelay(tool.Secret);
-        var run = tool.Run(relay, "connect", "--connections", "600", "--exchange", "1", "--hold", "0s", "--threads", "2", "--server-pid", $"{Environment.ProcessId}");
+        using var load = new LoadedRelay();
+        var run = load.RunCleanly("connect", "--connections", "600", "--exchange", "1", "--hold", "0s", "--threads", "2", "--server-pid", $"{Environment.ProcessId}");
 
-        Assert.True(run.ExitCode == 0, run.ToString());
         Assert.Equal(600, run["double_checks"]);
         Assert.Equal(600, run["alive"]);
         Assert.NotNull(run.Json["server_bytes_per_connection"]);
         Assert.NotNull(run.Json["server_cpu_us_per_message"]);
-        RelayTests.AssertLedger(relay, 600);
+        load.AssertLedger(600);
     }
 
     [Fact]
     public void An_idle_connection_keeps_its_session_beyond_the_nodes_idle_timeout()
     {
-        using var tool = new LoadTool();
-        using var relay = new FakeRelay(tool.Secret, idleTimeoutMs: 400);
-        var run = tool.Run(relay, "connect", "--connections", "3", "--hold", "1500ms");
+        using var load = new LoadedRelay(idleTimeoutMs: 400);
+        var run = load.RunCleanly("connect", "--connections", "3", "--hold", "1500ms");
 
-        Assert.True(run.ExitCode == 0, run.ToString());
         Assert.Equal(3, run["alive"]);
-        Assert.True(relay.Pings >= 3 * 3, $"{relay.Pings} pings");
+        Assert.True(load.Relay.Pings >= 3 * 3, $"{load.Relay.Pings} pings");
     }
 
     [Fact]
     public void Several_processes_share_the_devices_and_add_up()
     {
-        using var tool = new LoadTool();
-        using var relay = new FakeRelay(tool.Secret);
-        var run = tool.Run(relay, "connect", "--connections", "90", "--exchange", "3", "--hold", "0s", "--processes", "3");
+        using var load = new LoadedRelay();
+        var run = load.RunCleanly("connect", "--connections", "90", "--exchange", "3", "--hold", "0s", "--processes", "3");
 
-        Assert.True(run.ExitCode == 0, run.ToString());
         Assert.Equal(3, run["processes"]);
         Assert.Equal(90, run["alive"]);
         Assert.Equal(270, run["double_checks"]);
         Assert.True(run.Json["latency_us"]!["max"]!.GetValue<long>() > 0);
-        RelayTests.AssertLedger(relay, 270);
+        load.AssertLedger(270);
     }
 
     [Fact]
     public void A_load_process_that_cannot_start_says_why()
     {
-        using var tool = new LoadTool();
-        using var relay = new FakeRelay(tool.Secret);
-        File.WriteAllText(tool.PathOf("secret"), "nonsense");
-        var run = tool.Run(relay, "connect", "--connections", "4", "--processes", "2");
+        using var load = new LoadedRelay();
+        File.WriteAllText(load.Tool.PathOf("secret"), "nonsense");
+        var run = load.Run("connect", "--connections", "4", "--processes", "2");
         Assert.Equal(2, run.ExitCode);
         Assert.Contains("64 hex digits", run.Errors, StringComparison.Ordinal);
     }
@@ -81,43 +72,38 @@ public class ConnectionTests
     [InlineData(1, 200, 9)]
     public void Mailboxes_fill_while_their_owners_are_away_and_drain_when_they_come(int mailboxes, int messages, int senders)
     {
-        using var tool = new LoadTool();
-        using var relay = new FakeRelay(tool.Secret);
-        var run = tool.Run(relay, "offline", "--mailboxes", $"{mailboxes}", "--messages", $"{messages}", "--senders", $"{senders}", "--mix", "chat", "--threads", "2");
+        using var load = new LoadedRelay();
+        var run = load.RunCleanly("offline", "--mailboxes", $"{mailboxes}", "--messages", $"{messages}", "--senders", $"{senders}", "--mix", "chat", "--threads", "2");
 
-        Assert.True(run.ExitCode == 0, run.ToString());
         var total = (long)mailboxes * messages;
         Assert.Equal(total, run["accepted"]);
         Assert.Equal(total, run["delivered"]);
         Assert.Equal(total, run["double_checks"]);
         Assert.True(run["fill_messages_per_second"] > 0);
         Assert.NotNull(run.Json["drain_latency_us"]);
-        RelayTests.AssertLedger(relay, total);
+        load.AssertLedger(total);
     }
 
     [Fact]
     public void A_storm_logs_everybody_in_again_and_again()
     {
-        using var tool = new LoadTool();
-        using var relay = new FakeRelay(tool.Secret);
-        var run = tool.Run(relay, "storm", "--connections", "300", "--times", "3", "--ramp-rate", "3000");
+        using var load = new LoadedRelay();
+        var run = load.RunCleanly("storm", "--connections", "300", "--times", "3", "--ramp-rate", "3000");
 
-        Assert.True(run.ExitCode == 0, run.ToString());
         Assert.Equal(1200, run["logins"]);
         Assert.Equal(900, run["reconnects"]);
         Assert.Equal(300, run["alive"]);
         Assert.Equal([300, 300, 300], run.Json["rounds"]!.AsArray().Select(r => r!["logins"]!.GetValue<long>()));
-        Assert.Equal(1200, relay.Ledger().Logins);
+        Assert.Equal(1200, load.Relay.Ledger().Logins);
     }
 
     [Fact]
     public async Task An_interrupted_run_reports_what_it_had()
     {
-        using var tool = new LoadTool();
-        using var relay = new FakeRelay(tool.Secret);
+        using var load = new LoadedRelay();
         using var interrupt = new CancellationTokenSource();
-        var running = Task.Run(() => tool.Run(relay.EndPoint.Port, interrupt.Token, "connect", "--connections", "50", "--hold", "1h"));
-        Wait.Until(() => relay.Ledger().Connections == 50, "all connections are there");
+        var running = Task.Run(() => load.Tool.Run(load.Relay.EndPoint.Port, interrupt.Token, "connect", "--connections", "50", "--hold", "1h"));
+        Wait.Until(() => load.Relay.Ledger().Connections == 50, "all connections are there");
         await interrupt.CancelAsync();
         var run = await running;
 
@@ -128,12 +114,10 @@ public class ConnectionTests
     [Fact]
     public void The_report_shows_the_figures_and_needs_no_network()
     {
-        using var tool = new LoadTool();
-        using var relay = new FakeRelay(tool.Secret);
-        var run = tool.Run(relay, "relay", "--pairs", "2", "--time", "2200ms", "--html", "report.html");
+        using var load = new LoadedRelay();
+        var run = load.RunCleanly("relay", "--pairs", "2", "--time", "2200ms", "--html", "report.html");
 
-        Assert.True(run.ExitCode == 0, run.ToString());
-        var html = File.ReadAllText(tool.PathOf("report.html"));
+        var html = File.ReadAllText(load.Tool.PathOf("report.html"));
         Assert.Contains("everything adds up", html, StringComparison.Ordinal);
         Assert.Contains("<polyline", html, StringComparison.Ordinal);
         Assert.DoesNotContain("http", html, StringComparison.Ordinal);
@@ -144,8 +128,7 @@ public class ConnectionTests
     [Fact]
     public void Every_field_of_the_result_is_explained_in_the_readme()
     {
-        using var tool = new LoadTool();
-        using var relay = new FakeRelay(tool.Secret);
+        using var load = new LoadedRelay();
         var readme = File.ReadAllText(Repository.RepositoryRoot.File("tools", "C10M", "README.md"));
         string[][] commands =
         [
@@ -155,7 +138,7 @@ public class ConnectionTests
         ];
         foreach (var command in commands)
         {
-            foreach (var (field, _) in (IEnumerable<KeyValuePair<string, JsonNode?>>)tool.Run(relay, command).Json)
+            foreach (var (field, _) in (IEnumerable<KeyValuePair<string, JsonNode?>>)load.Run(command).Json)
                 Assert.Contains($"`{field}`", readme, StringComparison.Ordinal);
         }
     }

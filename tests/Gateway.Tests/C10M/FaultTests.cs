@@ -166,11 +166,10 @@ public class FaultTests
 
     private static LoadRun Run(RelayFaults faults, string[]? arguments = null, long adds = -1)
     {
-        using var tool = new LoadTool();
-        using var relay = new FakeRelay(tool.Secret, faults);
-        var run = tool.Run(relay, arguments ?? Relay);
-        if (adds >= 0) RelayTests.AssertLedger(relay, adds);
-        Assert.Empty(relay.Fatal);
+        using var load = new LoadedRelay(faults);
+        var run = load.Run(arguments ?? Relay);
+        if (adds >= 0) load.AssertLedger(adds);
+        Assert.Empty(load.Relay.Fatal);
         return run;
     }
 }

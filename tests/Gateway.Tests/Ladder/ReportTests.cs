@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Xunit;
@@ -11,38 +10,39 @@ public class ReportTests
     [Fact]
     public void One_command_measures_a_real_node_with_its_commits_and_writes_both_reports()
     {
-        using var folder = new TemporaryFolder();
-        var (exitCode, said) = Ladder(folder, "--rounds", "1", "--only", "gateway-1,100x1", "--warmup", "100ms", "--time", "300ms");
+        var measured = MeasuredReport.Of("ladder", "--rounds", "1", "--only", "gateway-1,100x1", "--warmup", "100ms", "--time", "300ms");
 
-        Assert.True(exitCode == 0, said);
-        var sample = Assert.Single(Samples(folder))!;
+        Assert.True(measured.ExitCode == 0, measured.Said);
+        var sample = Assert.Single(Samples(measured))!;
         Assert.Equal(("gateway-1", "100x1", true), ((string?)sample["rung"], (string?)sample["load"], (bool)sample["adds_up"]!));
         foreach (var figure in (ReadOnlySpan<string>)["messages_per_second", "p50", "load_busy", "commits_per_second", "bytes_per_commit", "sync_mean", "probe_median"])
             Assert.True((double)sample[figure]! > 0, $"{figure} is missing: {sample}");
         // Each message needs its record durable before its accepted, and its receipt's before its double check.
         Assert.True((double)sample["bytes_per_commit"]! > 128, sample.ToString());
 
-        var report = File.ReadAllText(folder.File("ladder.md"));
-        Assert.Contains("-- ladder --rounds 1 --only gateway-1,100x1", report, StringComparison.Ordinal);
-        Assert.Contains("## What bounds it", report, StringComparison.Ordinal);
-        Assert.Contains("| 100x1 | gateway-1 |", report, StringComparison.Ordinal);
+        Assert.Contains("-- ladder --rounds 1 --only gateway-1,100x1", measured.Markdown, StringComparison.Ordinal);
+        Assert.Contains("## What bounds it", measured.Markdown, StringComparison.Ordinal);
+        Assert.Contains("| 100x1 | gateway-1 |", measured.Markdown, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Neither_report_names_a_folder_of_the_machine() =>
+        MeasuredReport.Of("ladder", "--rounds", "1", "--only", "transport-echo,echo-256x1", "--warmup", "100ms", "--time", "100ms").AssertNamesNoPlace();
 
     [GccFact]
     public void Ratios_are_taken_within_a_round_and_their_median_is_reported()
     {
-        using var folder = new TemporaryFolder();
-        var (exitCode, said) = Ladder(folder, "--rounds", "3", "--only", "c-relay,transport-relay,100x16", "--warmup", "100ms", "--time", "200ms");
+        var measured = MeasuredReport.Of("ladder", "--rounds", "3", "--only", "c-relay,transport-relay,100x16", "--warmup", "100ms", "--time", "200ms");
 
-        Assert.True(exitCode == 0, said);
-        var samples = Samples(folder);
+        Assert.True(measured.ExitCode == 0, measured.Said);
+        var samples = Samples(measured);
         Assert.Equal(6, samples.Count);
         // Each round begins with another rung.
         Assert.Equal(["c-relay", "transport-relay", "transport-relay", "c-relay", "c-relay", "transport-relay"], samples.Select(s => (string?)s!["rung"]));
         double Rate(int round, string rung) => (double)samples.Single(s => (int)s!["round"]! == round && (string?)s["rung"] == rung)!["messages_per_second"]!;
         var ratios = Enumerable.Range(1, 3).Select(round => Rate(round, "transport-relay") / Rate(round, "c-relay")).Order().ToArray();
         var expected = string.Create(CultureInfo.InvariantCulture, $"| {ratios[1]:0.00} ({ratios[0]:0.00} to {ratios[2]:0.00}) |");
-        var row = File.ReadLines(folder.File("ladder.md")).First(l => l.StartsWith("| transport-relay |", StringComparison.Ordinal));
+        var row = measured.Markdown!.Split('\n').First(l => l.StartsWith("| transport-relay |", StringComparison.Ordinal));
         Assert.Contains(expected, row, StringComparison.Ordinal);
     }
 
@@ -52,27 +52,12 @@ public class ReportTests
     [InlineData("--time", "1h", "is no duration")]
     public void What_cannot_be_understood_is_said_before_anything_runs(string option, string value, string expected)
     {
-        using var folder = new TemporaryFolder();
-        var (exitCode, said) = Ladder(folder, option, value);
+        var measured = MeasuredReport.Of("ladder", option, value);
 
-        Assert.NotEqual(0, exitCode);
-        Assert.Contains(expected, said, StringComparison.Ordinal);
-        Assert.False(File.Exists(folder.File("ladder.md")));
+        Assert.NotEqual(0, measured.ExitCode);
+        Assert.Contains(expected, measured.Said, StringComparison.Ordinal);
+        Assert.Null(measured.Markdown);
     }
 
-    private static JsonArray Samples(TemporaryFolder folder) => JsonNode.Parse(File.ReadAllText(folder.File("ladder.json")))!["samples"]!.AsArray();
-
-    private static (int ExitCode, string Said) Ladder(TemporaryFolder folder, params string[] arguments)
-    {
-        var start = new ProcessStartInfo(RungProcess.Benchmarks, ["ladder", .. arguments, "--report", folder.File("ladder.md")])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using var process = Process.Start(start)!;
-        var errors = process.StandardError.ReadToEndAsync();
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, output + errors.GetAwaiter().GetResult());
-    }
+    private static JsonArray Samples(MeasuredReport measured) => measured.Json!["samples"]!.AsArray();
 }

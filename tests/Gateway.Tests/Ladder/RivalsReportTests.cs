@@ -1,6 +1,4 @@
-using System.Diagnostics;
 using System.Globalization;
-using System.Text.Json.Nodes;
 using Gateway.Tests.C10M;
 using Xunit;
 
@@ -9,15 +7,15 @@ namespace Gateway.Tests.Ladder;
 /// <summary>`rivals`, from its command line to its report.</summary>
 public class RivalsReportTests
 {
+    // Long enough that the slowest of them has messages to show beside other tests: one without any does not add up.
+    private static readonly Lazy<MeasuredReport> Measured = new(() =>
+        MeasuredReport.Of("rivals", "--rounds", "1", "--time", "2s", "--warmup", "1s", "--rest", "100ms", "--idle", "20,60"));
+
     [RivalFact("ejabberdctl", "mosquitto")]
     public void One_command_measures_all_three_and_its_ratios_and_slopes_are_those_of_the_samples()
     {
-        using var folder = new TemporaryFolder();
-        // Long enough that the slowest of them has messages to show beside other tests: one without any does not add up.
-        var (exitCode, said) = Rivals("--rounds", "1", "--time", "2s", "--warmup", "1s", "--rest", "100ms", "--idle", "20,60", "--report", folder.File("rivals.md"));
-        Assert.True(exitCode == 0, said);
-        var json = JsonNode.Parse(File.ReadAllText(folder.File("rivals.json")))!;
-        var report = File.ReadAllText(folder.File("rivals.md"));
+        Assert.True(Measured.Value.ExitCode == 0, Measured.Value.Said);
+        var (json, report) = (Measured.Value.Json!, Measured.Value.Markdown);
 
         var samples = json["samples"]!.AsArray();
         Assert.Equal(9, samples.Count);
@@ -50,6 +48,9 @@ public class RivalsReportTests
             (double)samples.Select(s => s!["of"]!).Single(s => (string)s["rung"]! == rival && (string)s["load"]! == load)["messages_per_second"]!;
     }
 
+    [RivalFact("ejabberdctl", "mosquitto")]
+    public void Neither_report_names_a_folder_of_the_machine() => Measured.Value.AssertNamesNoPlace();
+
     [Theory]
     [InlineData("--rounds", "0", "from 1 to 100")]
     [InlineData("--idle", "4000,2000", "rising")]
@@ -57,17 +58,8 @@ public class RivalsReportTests
     [InlineData("--idle", "2001,4000", "even")]
     public void What_cannot_be_understood_is_said_before_anything_runs(string option, string value, string expected)
     {
-        var (exitCode, said) = Rivals(option, value);
-        Assert.NotEqual(0, exitCode);
-        Assert.Contains(expected, said, StringComparison.Ordinal);
-    }
-
-    private static (int ExitCode, string Said) Rivals(params string[] arguments)
-    {
-        using var process = Process.Start(new ProcessStartInfo(RungProcess.Benchmarks, ["rivals", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var errors = process.StandardError.ReadToEndAsync();
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, output + errors.GetAwaiter().GetResult());
+        var measured = MeasuredReport.Of("rivals", option, value);
+        Assert.NotEqual(0, measured.ExitCode);
+        Assert.Contains(expected, measured.Said, StringComparison.Ordinal);
     }
 }

@@ -21,18 +21,10 @@ internal enum DeviceFlags : byte
     None = 0,
     /// <summary>Has logged in once: comes back with its incarnation and position.</summary>
     Known = 1,
-    /// <summary>In the queue of due times (open loop).</summary>
-    Scheduled = 2,
-    /// <summary>Due and not permitted to send (open loop).</summary>
-    Backlogged = 4,
     /// <summary>Something was refused temporarily: nothing new is sent until all of it is sent again.</summary>
-    Held = 8,
-    /// <summary>Still has messages to send.</summary>
-    Sending = 16,
+    Held = 2,
     /// <summary>Awaits the pong of a check.</summary>
-    Checked = 32,
-    /// <summary>Begun with sending.</summary>
-    Started = 64,
+    Checked = 4,
 }
 
 /// <summary>
@@ -65,10 +57,7 @@ internal struct Device
 
     public ulong FirstNumber, NextNumber, LowestOpen, LowestUnchecked;
     public ulong Settled, Refused;
-    /// <summary>Messages still to be sent for the first time; meaningful while Sending.</summary>
-    public long Quota;
-    /// <summary>Open loop: the intended time of its next message, µs; a fraction, so that a rate is kept over hours.</summary>
-    public double NextDue;
+    public Sender Sender;
     /// <summary>Held: when what was refused may be sent again.</summary>
     public long RetryAt;
 

@@ -20,14 +20,10 @@ internal sealed class EchoFleet : IFleet
     /// <summary>When each message under way was sent: a ring of a window for each connection.</summary>
     private readonly long[] _sentAt;
     private readonly byte[] _straddling;
-    private readonly Counters _counters = new();
-    private readonly ErrorTally _errors = new();
-    private readonly Histogram _returned = new();
-    private readonly Histogram _connected = new();
+    private readonly FleetTally _tally;
+    private readonly Logins _logins;
     private int _connectCursor;
     private long _nowUs;
-    private long _markUs = long.MaxValue;
-    private long _endUs = long.MaxValue;
     private bool _sending;
 
     private struct Echo
@@ -45,6 +41,8 @@ internal sealed class EchoFleet : IFleet
         _reactor = reactor;
         _settings = settings;
         _slice = slice;
+        _tally = new FleetTally(reactor);
+        _logins = new Logins(reactor, settings, slice, _tally);
         _size = settings.Mix.MaxBytes;
         _echoes = new Echo[slice.Count];
         _sentAt = new long[(long)slice.Count * settings.Window];
@@ -54,14 +52,7 @@ internal sealed class EchoFleet : IFleet
 
     public long WakeAtUs => long.MaxValue;
 
-    public void CopyTo(LoadSnapshot into)
-    {
-        into.Counters.Add(_counters);
-        into.DoubleCheck.Add(_returned);
-        into.Login.Add(_connected);
-        into.AddErrors(_errors.Copy());
-        into.AllocatedBytes += _reactor.Counters.AllocatedBytes;
-    }
+    public void CopyTo(LoadSnapshot into) => _tally.CopyTo(into);
 
     public void Apply(Order order)
     {
@@ -70,43 +61,40 @@ internal sealed class EchoFleet : IFleet
         {
             case OrderKind.Login: _connectCursor = 0; break;
             case OrderKind.Send: BeginSending(); break;
-            case OrderKind.Measure: (_markUs, _endUs) = (order.FromUs, order.UntilUs); break;
+            case OrderKind.Measure: _tally.Measure(order.FromUs, order.UntilUs); break;
             case OrderKind.Stop: _sending = false; break;
             // A connection whose last message returned needs no pong to prove that it lives.
-            case OrderKind.Check: _counters[Counter.Pongs] = _counters[Counter.Open]; break;
+            case OrderKind.Check: _tally[Counter.Pongs] = _tally[Counter.Open]; break;
             case OrderKind.Drop: DropAll(); break;
             default: throw new UnreachableOrderException(order.Kind);
         }
 
         UpdateGauges();
-        _counters[Counter.OrdersTaken]++;
+        _tally[Counter.OrdersTaken]++;
     }
 
     public void OnTurn(long nowMs)
     {
         _nowUs = _settings.Time.NowUs();
-        while (_connectCursor < _echoes.Length && _counters[Counter.LoginsInFlight] < _settings.LoginsInFlight) Connect(_connectCursor++);
+        while (_connectCursor < _echoes.Length && _logins.HasRoom) Connect(_connectCursor++);
         UpdateGauges();
     }
 
     public void OnConnected(ConnectionId c, int errno)
     {
         ref var echo = ref _echoes[IndexOf(c)];
-        _counters[Counter.LoginsInFlight]--;
+        _tally[Counter.LoginsInFlight]--;
         if (errno != 0)
         {
-            _counters[Counter.Attached]--;
-            Count($"connect_errno_{errno}");
+            _tally[Counter.Attached]--;
+            _tally.Count($"connect_errno_{errno}");
             return;
         }
 
         _nowUs = _settings.Time.NowUs();
         echo.IsOpen = true;
         _reactor.MarkEstablished(c);
-        _counters[Counter.Logins]++;
-        _counters[Counter.Open]++;
-        _counters[Counter.LastLoginAt] = _nowUs;
-        _connected.Record(_nowUs - echo.ConnectStartedAt);
+        _tally.NoteLogin(echo.ConnectStartedAt, _nowUs);
     }
 
     public int OnReceived(ConnectionId c, ReadOnlySpan<byte> bytes)
@@ -141,33 +129,11 @@ internal sealed class EchoFleet : IFleet
     public void OnClosed(ConnectionId c, ulong tag, CloseReason reason, int errno)
     {
         ref var echo = ref _echoes[(int)tag];
-        _counters[Counter.Attached]--;
+        _tally[Counter.Attached]--;
         if (!echo.IsOpen) return;
         echo.IsOpen = false;
-        _counters[Counter.Open]--;
-        if (reason != CloseReason.Shutdown) Count(errno == 0 ? $"closed_{reason}" : $"closed_{reason}_errno_{errno}");
-    }
-
-    public void OnAccepted(ConnectionId c) => throw new InvalidOperationException("A load listens nowhere.");
-
-    public void OnMoved(ConnectionId c, int fromReactor, ReadOnlySpan<byte> context) => throw new InvalidOperationException("Nothing moves in a load.");
-
-    public void OnTimeout(ConnectionId c, TimeoutKind kind)
-    {
-    }
-
-    public void OnDrained(ConnectionId c)
-    {
-    }
-
-    public void OnRequest(int fromReactor, ReadOnlySpan<byte> message) => throw new InvalidOperationException("Fleets do not talk.");
-
-    public void OnReply(int fromReactor, ReadOnlySpan<byte> message) => throw new InvalidOperationException("Fleets do not talk.");
-
-    public void OnNotice(int fromReactor, ReadOnlySpan<byte> message) => throw new InvalidOperationException("Fleets do not talk.");
-
-    public void OnRequestCredit(int toReactor)
-    {
+        _tally[Counter.Open]--;
+        if (reason != CloseReason.Shutdown) _tally.CountClosed(reason, errno);
     }
 
     private int IndexOf(ConnectionId c) => (int)_reactor.GetTag(c);
@@ -176,18 +142,10 @@ internal sealed class EchoFleet : IFleet
 
     private void Connect(int index)
     {
-        var c = _reactor.Connect(_settings.Target, _settings.Sources.Of(_slice.First + index));
-        if (c.IsNone)
-        {
-            Count("no_connection_slot");
-            return;
-        }
-
+        if (!_logins.TryConnect(index, out var c)) return;
         _reactor.SetTag(c, (ulong)index);
         _echoes[index].Connection = c;
         _echoes[index].ConnectStartedAt = _nowUs;
-        _counters[Counter.LoginsInFlight]++;
-        _counters[Counter.Attached]++;
     }
 
     private void BeginSending()
@@ -206,7 +164,7 @@ internal sealed class EchoFleet : IFleet
         _settings.Payload.Write(span, StreamOf(index), echo.Sent);
         SentAt(index, echo.Sent++) = _nowUs;
         _reactor.Advance(echo.Connection, _size);
-        _counters[Counter.Sent]++;
+        _tally[Counter.Sent]++;
     }
 
     private void OnReturned(int index, ReadOnlySpan<byte> message)
@@ -215,29 +173,27 @@ internal sealed class EchoFleet : IFleet
         if (!_settings.Payload.TryRead(message, out var stream, out var number) || stream != StreamOf(index) || number != echo.Returned
             || !_settings.Payload.IsIntact(message, stream, number))
         {
-            Count("corrupt_body");
+            _tally.Count("corrupt_body");
             Leave(ref echo);
             return;
         }
 
         var sentAt = SentAt(index, echo.Returned++);
-        _counters[Counter.Accepted]++;
-        _counters[Counter.Delivered]++;
-        _counters[Counter.DoubleChecks]++;
-        _counters[Counter.LastDoubleCheckAt] = _nowUs;
-        if (_nowUs >= _markUs && _nowUs <= _endUs) _counters[Counter.MeasuredDoubleChecks]++;
-        if (sentAt >= _markUs) _returned.Record(_nowUs - sentAt);
+        _tally[Counter.Accepted]++;
+        _tally[Counter.Delivered]++;
+        _tally.NoteDoubleCheck(_nowUs);
+        _tally.TimeDoubleCheck(sentAt, _nowUs);
         if (MaySend) Send(index);
     }
 
-    private bool MaySend => _sending && _nowUs < _endUs;
+    private bool MaySend => _sending && _nowUs < _tally.EndUs;
 
     private ref long SentAt(int index, ulong number) => ref _sentAt[(long)index * _settings.Window + (long)(number % (ulong)_settings.Window)];
 
     private void UpdateGauges()
     {
-        _counters[Counter.LoginsWaiting] = _echoes.Length - _connectCursor;
-        _counters[Counter.Sending] = MaySend ? _counters[Counter.Open] : 0;
+        _tally[Counter.LoginsWaiting] = _echoes.Length - _connectCursor;
+        _tally[Counter.Sending] = MaySend ? _tally[Counter.Open] : 0;
     }
 
     private void DropAll()
@@ -252,13 +208,7 @@ internal sealed class EchoFleet : IFleet
     private void Leave(ref Echo echo)
     {
         echo.IsOpen = false;
-        _counters[Counter.Open]--;
+        _tally[Counter.Open]--;
         _reactor.Abort(echo.Connection);
-    }
-
-    private void Count(string error)
-    {
-        _counters[Counter.Errors]++;
-        _errors.Add(error);
     }
 }

@@ -11,11 +11,6 @@ internal sealed partial class Fleet
     private const ulong KeepAliveToken = 1;
     private const ulong CheckToken = 2;
 
-    /// <summary>Pings of a check written in one turn.</summary>
-    private const int ChecksPerTurn = 1024;
-
-    private int _checkCursor = int.MaxValue;
-
     private void OnFrame(int index, FrameType type, ReadOnlySpan<byte> payload)
     {
         var state = _devices[index].State;
@@ -123,28 +118,19 @@ internal sealed partial class Fleet
         }
 
         d.Clear(DeviceFlags.Checked);
-        _counters[Counter.Pongs]++;
+        _tally[Counter.Pongs]++;
     }
 
     /// <summary>A pong also says that all the node was sent before has been handled.</summary>
-    private void BeginCheck()
-    {
-        _counters[Counter.Pongs] = 0;
-        _checkCursor = 0;
-    }
-
     private void PumpChecks()
     {
-        for (var written = 0; _checkCursor < _devices.Length && written < ChecksPerTurn; _checkCursor++)
+        for (var asked = 0; _checks.TryNext(asked, out var index);)
         {
-            ref var d = ref _devices[_checkCursor];
+            ref var d = ref _devices[index];
             if (d.State != DeviceState.Established) continue;
             d.Set(DeviceFlags.Checked);
             _reactor.Advance(d.Connection, PingFrame.Write(_reactor.GetSpan(d.Connection, PingFrame.FrameBytes), CheckToken));
-            written++;
+            asked++;
         }
-
-        // The transport turns at once when asked; without this the next thousand would wait for its tick.
-        if (_checkCursor < _devices.Length) _reactor.Wake();
     }
 }

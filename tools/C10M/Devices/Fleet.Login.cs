@@ -21,12 +21,10 @@ internal sealed partial class Fleet
     private readonly Queue<(int Device, long DueUs)> _loginAgain = new();
     private int _loginCursor;
     private Who _loginWho;
-    private double _loginGapUs;
-    private double _nextLoginUs;
 
     public void OnConnected(ConnectionId c, int errno)
     {
-        if (!TryDeviceOf(c, out var index)) return;
+        if (!_slots.TryDeviceOf(c, out var index)) return;
         _nowUs = _settings.Time.NowUs();
         ref var d = ref _devices[index];
         if (errno != 0)
@@ -35,7 +33,7 @@ internal sealed partial class Fleet
             Detach(ref d);
             if (given) return;
             if (_settings.Reconnect && d.Has(DeviceFlags.Known)) LoginAgain(index, "connect_failed_too_often");
-            else Count($"connect_errno_{errno}");
+            else _tally.Count($"connect_errno_{errno}");
             return;
         }
 
@@ -49,7 +47,7 @@ internal sealed partial class Fleet
 
     public void OnTimeout(ConnectionId c, TimeoutKind kind)
     {
-        if (!TryDeviceOf(c, out var index)) return;
+        if (!_slots.TryDeviceOf(c, out var index)) return;
         _nowUs = _settings.Time.NowUs();
         ref var d = ref _devices[index];
         if (kind != TimeoutKind.Application) return;
@@ -61,23 +59,22 @@ internal sealed partial class Fleet
     {
         _loginWho = order.Who;
         _loginCursor = 0;
-        _nextLoginUs = _nowUs;
-        _loginGapUs = order.Rate <= 0 ? 0 : 1e6 * _settings.Shape.Devices / (order.Rate * Math.Max(1, _slice.Count));
+        _logins.Begin(order, _nowUs);
         SkipToLogin();
     }
 
     private void PumpLogins()
     {
-        while (_counters[Counter.LoginsInFlight] < _settings.LoginsInFlight && _loginAgain.TryPeek(out var again) && again.DueUs <= _nowUs)
+        while (_logins.HasRoom && _loginAgain.TryPeek(out var again) && again.DueUs <= _nowUs)
         {
             _loginAgain.Dequeue();
             if (_devices[again.Device].State == DeviceState.Offline) BeginLogin(again.Device);
         }
 
-        while (_loginCursor < _devices.Length && _counters[Counter.LoginsInFlight] < _settings.LoginsInFlight && _nextLoginUs <= _nowUs)
+        while (_loginCursor < _devices.Length && _logins.IsDue(_nowUs))
         {
             BeginLogin(_loginCursor++);
-            _nextLoginUs += _loginGapUs;
+            _logins.Advance();
             SkipToLogin();
         }
     }
@@ -98,17 +95,11 @@ internal sealed partial class Fleet
     {
         ref var d = ref _devices[index];
         d.LoginStartedAt = _settings.Time.NowUs();
-        var c = _reactor.Connect(_settings.Target, _settings.Sources.Of(OrdinalOf(index)));
-        if (c.IsNone)
-        {
-            Count("no_connection_slot");
-            return;
-        }
-
+        if (!_logins.TryConnect(index, out var c)) return;
         d.State = DeviceState.Connecting;
         d.Handshake = _handshakes.Rent();
-        _counters[Counter.LoginsInFlight]++;
-        Remember(c, index);
+        d.Connection = c;
+        _slots.Add(c, index);
     }
 
     /// <summary>The login is over, well or not.</summary>
@@ -117,7 +108,7 @@ internal sealed partial class Fleet
         if (d.Handshake < 0) return;
         _handshakes.Return(d.Handshake);
         d.Handshake = -1;
-        _counters[Counter.LoginsInFlight]--;
+        _tally[Counter.LoginsInFlight]--;
     }
 
     private void LoginAgain(int index, string errorAtTheEnd, uint afterMs = 0)
@@ -125,11 +116,11 @@ internal sealed partial class Fleet
         ref var d = ref _devices[index];
         if (++d.LoginAttempts > MaxLoginAttempts)
         {
-            Count(errorAtTheEnd);
+            _tally.Count(errorAtTheEnd);
             return;
         }
 
-        _counters[Counter.LoginRetries]++;
+        _tally[Counter.LoginRetries]++;
         _loginAgain.Enqueue((index, _nowUs + 1000L * (afterMs != 0 ? Math.Min(afterMs, 60_000) : RetryStepMs * (uint)d.LoginAttempts)));
     }
 
@@ -185,10 +176,7 @@ internal sealed partial class Fleet
         d.Unacknowledged = 0;
         d.WelcomedAt = _nowUs;
         _reactor.MarkEstablished(d.Connection);
-        _counters[Counter.Logins]++;
-        _counters[Counter.Open]++;
-        _counters[Counter.LastLoginAt] = _nowUs;
-        _login.Record(_nowUs - d.LoginStartedAt);
+        _tally.NoteLogin(d.LoginStartedAt, _nowUs);
         ArmKeepAlive(ref d);
 
         if (!d.Has(DeviceFlags.Known))
@@ -203,7 +191,7 @@ internal sealed partial class Fleet
         }
         else
         {
-            _counters[Counter.Reconnects]++;
+            _tally[Counter.Reconnects]++;
             Reconcile(index, welcome.WindowLow, welcome.WindowSettled);
         }
     }

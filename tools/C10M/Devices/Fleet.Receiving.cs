@@ -18,28 +18,27 @@ internal sealed partial class Fleet
         if (!IsNew(ref d, frame.Sequence, frame.Previous, frame.Flags)) return;
         if (!_settings.Payload.TryRead(frame.Body, out var stream, out var messageIndex))
         {
-            _counters[Counter.Strays]++;
+            _tally[Counter.Strays]++;
             return;
         }
 
         var ordinal = OrdinalOf(index);
         if (stream != (uint)ordinal || frame.From != _settings.AddressOf(_shape.SenderOf(ordinal)))
         {
-            Count("misrouted");
+            _tally.Count("misrouted");
             return;
         }
 
         if (frame.Body.Length != _settings.Mix.SizeOf(stream, messageIndex) || !_settings.Payload.IsIntact(frame.Body, stream, messageIndex))
         {
-            Count("corrupt_body");
+            _tally.Count("corrupt_body");
             return;
         }
 
         if (NoteArrival(ref d, messageIndex))
         {
-            _counters[Counter.Delivered]++;
-            _counters[Counter.LastDeliveredAt] = _nowUs;
-            if (!_settings.TracksDoubleChecks && d.Arrivals.Highest == (ulong)_quota) _drain.Record(_nowUs - d.WelcomedAt);
+            _tally.NoteDelivered(_nowUs);
+            if (!_settings.TracksDoubleChecks && d.Arrivals.Highest == (ulong)_schedule.Quota) _tally.NoteDrain(d.WelcomedAt, _nowUs);
         }
     }
 
@@ -53,19 +52,19 @@ internal sealed partial class Fleet
         {
             if ((flags & DeliverFlags.Redelivered) != 0)
             {
-                _counters[Counter.Redelivered]++;
+                _tally[Counter.Redelivered]++;
                 // The node lost or never saw the acknowledgement.
                 d.AckedSequence = 0;
             }
             else
             {
-                _counters[Counter.Duplicates]++;
+                _tally[Counter.Duplicates]++;
             }
 
             return false;
         }
 
-        if (previous != 0 && d.LastSequence != 0 && previous != d.LastSequence) Count("mailbox_gap");
+        if (previous != 0 && d.LastSequence != 0 && previous != d.LastSequence) _tally.Count("mailbox_gap");
         d.LastSequence = sequence;
         if (++d.Unacknowledged >= _settings.AckEvery) Acknowledge(ref d);
         return true;
@@ -75,9 +74,9 @@ internal sealed partial class Fleet
     private bool NoteArrival(ref Device d, ulong messageIndex)
     {
         var arrival = d.Arrivals.Note(messageIndex);
-        if (arrival == Arrival.OutOfOrder) _counters[Counter.OutOfOrder]++;
+        if (arrival == Arrival.OutOfOrder) _tally[Counter.OutOfOrder]++;
         if (arrival != Arrival.Again) return true;
-        _counters[Counter.Duplicates]++;
+        _tally[Counter.Duplicates]++;
         return false;
     }
 
@@ -93,13 +92,13 @@ internal sealed partial class Fleet
         if (!IsNew(ref d, frame.Sequence, frame.Previous, frame.Flags)) return;
         if (frame.Incarnation != d.Incarnation || !_shape.Sends(OrdinalOf(index)))
         {
-            _counters[Counter.Strays]++;
+            _tally[Counter.Strays]++;
             return;
         }
 
         if (frame.Kind != ReceiptKind.Delivered)
         {
-            Count($"receipt_{frame.Kind}".ToLowerInvariant());
+            _tally.Count($"receipt_{frame.Kind}".ToLowerInvariant());
             return;
         }
 
@@ -112,7 +111,7 @@ internal sealed partial class Fleet
         ref var d = ref _devices[index];
         if (d.State != DeviceState.Established) return;
         if (d.LastSequence > d.AckedSequence) Acknowledge(ref d);
-        if (d.Has(DeviceFlags.Sending | DeviceFlags.Held)) SendOn(index, ref d);
+        if (d.Sender.IsSending || d.Has(DeviceFlags.Held)) SendOn(index, ref d);
     }
 
     private void Acknowledge(ref Device d)

@@ -41,7 +41,7 @@ internal sealed partial class Fleet
         }
 
         if ((d.Settled & bit) != 0) return;
-        _counters[Counter.RefusedTemporary]++;
+        _tally[Counter.RefusedTemporary]++;
         d.Refused |= bit;
         d.RetryAt = Math.Max(d.RetryAt, _nowUs + 1000L * Math.Min(frame.RetryAfterMs, LongestRetryMs));
         if (d.Has(DeviceFlags.Held)) return;
@@ -53,12 +53,12 @@ internal sealed partial class Fleet
     private void Abandon(int index, ref Device d, ulong number, RefusalReason reason)
     {
         if (!d.Settle(number)) return;
-        _counters[Counter.RefusedFinal]++;
-        Count($"refused_{reason}".ToLowerInvariant());
+        _tally[Counter.RefusedFinal]++;
+        _tally.Count($"refused_{reason}".ToLowerInvariant());
         if (!_settings.TracksDoubleChecks) return;
-        ref var place = ref SentAt(index, number);
+        ref var place = ref _sentAt[index, number];
         place = -Math.Abs(place);
-        while (d.LowestUnchecked < d.NextNumber && SentAt(index, d.LowestUnchecked) < 0) d.LowestUnchecked++;
+        while (d.LowestUnchecked < d.NextNumber && _sentAt[index, d.LowestUnchecked] < 0) d.LowestUnchecked++;
     }
 
     /// <summary>Once a turn: those whose time has come.</summary>
@@ -90,7 +90,7 @@ internal sealed partial class Fleet
         for (; bits != 0; bits &= bits - 1)
         {
             WriteSend(index, ref d, lowest + (ulong)BitOperations.TrailingZeroCount(bits));
-            _counters[Counter.Resent]++;
+            _tally[Counter.Resent]++;
         }
     }
 
@@ -110,6 +110,6 @@ internal sealed partial class Fleet
 
         var open = (int)(d.NextNumber - d.LowestOpen);
         if (open > 0) SendAgain(index, ref d, ~d.Settled & (open == 64 ? ulong.MaxValue : (1UL << open) - 1));
-        if (d.Has(DeviceFlags.Sending)) SendOn(index, ref d);
+        if (d.Sender.IsSending) SendOn(index, ref d);
     }
 }

@@ -57,14 +57,20 @@ internal sealed record Shape(ShapeKind Kind, int GroupSize, int Devices)
 
     public int SenderOf(int recipient) => Kind == ShapeKind.Exchange ? recipient ^ 1 : recipient - recipient % GroupSize;
 
-    public int Senders => Kind switch
-    {
-        ShapeKind.Idle => 0,
-        ShapeKind.Exchange => Devices,
-        _ => (Devices + GroupSize - 1) / GroupSize,
-    };
+    public int Senders => SendersIn(new Slice(0, Devices));
 
     public int Recipients => Kind == ShapeKind.Exchange ? Devices : Kind == ShapeKind.Idle ? 0 : Devices - Senders;
+
+    /// <summary>Of a slice in whole groups.</summary>
+    public int SendersIn(Slice slice) => Kind switch
+    {
+        ShapeKind.Idle => 0,
+        ShapeKind.Exchange => slice.Count,
+        _ => (slice.Count + GroupSize - 1) / GroupSize,
+    };
+
+    /// <summary>The place among its slice's senders of the sender that is device <paramref name="index"/> of the slice.</summary>
+    public int SenderSlot(int index) => Kind == ShapeKind.Exchange ? index : index / GroupSize;
 
     /// <summary>Part <paramref name="index"/> of <paramref name="parts"/> of the devices in <paramref name="of"/>, in whole groups.</summary>
     public Slice Cut(Slice of, int index, int parts)

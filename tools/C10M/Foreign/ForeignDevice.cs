@@ -24,20 +24,14 @@ internal struct ForeignDevice
     public ConnectionId Connection;
     public ForeignState State;
     public byte Step;
-    public DeviceFlags Flags;
+    /// <summary>Awaits the pong of a check.</summary>
+    public bool IsChecked;
     public long LoginStartedAt;
 
     public Arrivals Arrivals;
 
     public ulong NextNumber, LowestUnchecked;
-    /// <summary>Messages still to be sent; meaningful while Sending.</summary>
-    public long Quota;
-    /// <summary>Open loop: the intended time of its next message, µs; a fraction, so that a rate is kept over hours.</summary>
-    public double NextDue;
-
-    public readonly bool Has(DeviceFlags flag) => (Flags & flag) != 0;
-    public void Set(DeviceFlags flag) => Flags |= flag;
-    public void Clear(DeviceFlags flag) => Flags &= ~flag;
+    public Sender Sender;
 }
 
 /// <summary>What has been heard of a message under way. A protocol says which of these make it complete.</summary>

@@ -9,16 +9,13 @@ namespace Gateway.Load.Foreign;
 /// The devices of one reactor that speak somebody else's protocol, so that a foreign server can be loaded and checked as the gateway is:
 /// same pairs, windows, bodies and counts. What is said on the wire is the derived type's. It logs in, sends, acknowledges and checks; it
 /// never resends and never comes back: a break is an error. All members are for the reactor's thread but <see cref="CopyTo"/> and
-/// <see cref="WakeAtUs"/>. Nothing is allocated per message. Invariant: a device's
-/// <see cref="ForeignDevice.Connection"/> names a connection that the transport has not said is closed, or nobody.
+/// <see cref="WakeAtUs"/>. Nothing is allocated per message. Invariant: a device's <see cref="ForeignDevice.Connection"/> names a connection
+/// that the transport has not said is closed, or nobody.
 /// </summary>
 internal abstract partial class ForeignFleet : IFleet
 {
     /// <summary>The longest stanza or packet that a server may send; what a body can grow to, and room around it.</summary>
     protected const int MaxUnitBytes = 1 << 20;
-
-    /// <summary>Pings of a check written in one turn.</summary>
-    private const int ChecksPerTurn = 1024;
 
     private readonly FleetSettings _settings;
     private readonly Shape _shape;
@@ -26,20 +23,13 @@ internal abstract partial class ForeignFleet : IFleet
     private readonly ForeignDevice[] _devices;
     private readonly byte[] _body;
     private readonly byte[] _straddling;
-    private readonly Counters _counters = new();
-    private readonly ErrorTally _errors = new();
-    private readonly Histogram _doubleCheck = new();
-    private readonly Histogram _accept = new();
-    private readonly Histogram _login = new();
-    private readonly Histogram _lag = new();
-    private int[] _deviceOfSlot = new int[1024];
+    private readonly FleetTally _tally;
+    private readonly Logins _logins;
+    private readonly CheckRound _checks;
+    private readonly SendSchedule _schedule;
+    private readonly DeviceSlots _slots = new();
     private int _loginCursor;
-    private double _loginGapUs;
-    private double _nextLoginUs;
-    private int _checkCursor = int.MaxValue;
     private long _nowUs;
-    private long _markUs = long.MaxValue;
-    private long _endUs = long.MaxValue;
 
     /// <param name="reactor">Its reactor.</param>
     /// <param name="settings">Of the run.</param>
@@ -51,33 +41,25 @@ internal abstract partial class ForeignFleet : IFleet
         _settings = settings;
         _shape = settings.Shape;
         _slice = slice;
+        _tally = new FleetTally(reactor);
+        _logins = new Logins(reactor, settings, slice, _tally);
+        _checks = new CheckRound(reactor, _tally, slice.Count);
+        _schedule = new SendSchedule(settings, slice, _tally);
         _complete = complete;
         _devices = new ForeignDevice[slice.Count];
         _body = new byte[settings.Mix.MaxBytes];
         // What the transport keeps of a unit, and one more read behind it.
         _straddling = new byte[2 * MaxUnitBytes];
-        _ringMask = RingSize(settings) - 1;
-        _flights = new Flight[(long)(_ringMask + 1) * SendersIn(slice)];
-        _dueQueue = new DueQueue(SendersIn(slice));
+        _flights = new SenderRings<Flight>(settings, slice);
         _loginCursor = slice.Count;
-        _startCursor = slice.Count;
         foreach (ref var d in _devices.AsSpan()) d.NextNumber = d.LowestUnchecked = 1;
     }
 
-    public long WakeAtUs => Volatile.Read(ref _wakeAtUs);
+    public long WakeAtUs => _schedule.WakeAtUs;
 
     protected Reactor Reactor { get; }
 
-    public void CopyTo(LoadSnapshot into)
-    {
-        into.Counters.Add(_counters);
-        into.DoubleCheck.Add(_doubleCheck);
-        into.Accept.Add(_accept);
-        into.Login.Add(_login);
-        into.Lag.Add(_lag);
-        into.AddErrors(_errors.Copy());
-        into.AllocatedBytes += Reactor.Counters.AllocatedBytes;
-    }
+    public void CopyTo(LoadSnapshot into) => _tally.CopyTo(into);
 
     public void Apply(Order order)
     {
@@ -85,16 +67,16 @@ internal abstract partial class ForeignFleet : IFleet
         switch (order.Kind)
         {
             case OrderKind.Login when order.Who == Who.All: BeginLogins(order); break;
-            case OrderKind.Send: BeginSending(order); break;
-            case OrderKind.Measure: (_markUs, _endUs) = (order.FromUs, order.UntilUs); break;
-            case OrderKind.Stop: _stopped = true; break;
-            case OrderKind.Check: BeginCheck(); break;
+            case OrderKind.Send: _schedule.Begin(order); break;
+            case OrderKind.Measure: _tally.Measure(order.FromUs, order.UntilUs); break;
+            case OrderKind.Stop: _schedule.Stop(); break;
+            case OrderKind.Check: _checks.Begin(); break;
             case OrderKind.Drop: DropAll(); break;
             default: throw new UnreachableOrderException(order.Kind);
         }
 
         UpdateGauges();
-        _counters[Counter.OrdersTaken]++;
+        _tally[Counter.OrdersTaken]++;
     }
 
     public void OnTurn(long nowMs)
@@ -109,7 +91,7 @@ internal abstract partial class ForeignFleet : IFleet
 
     public int OnReceived(ConnectionId c, ReadOnlySpan<byte> bytes)
     {
-        if (!TryDeviceOf(c, out var index) || _devices[index].State == ForeignState.Closing) return bytes.Length;
+        if (!_slots.TryDeviceOf(c, out var index) || _devices[index].State == ForeignState.Closing) return bytes.Length;
         _nowUs = _settings.Time.NowUs();
         var rest = bytes;
         while (TryRead(index, ref rest))
@@ -129,14 +111,14 @@ internal abstract partial class ForeignFleet : IFleet
 
     public void OnConnected(ConnectionId c, int errno)
     {
-        if (!TryDeviceOf(c, out var index)) return;
+        if (!_slots.TryDeviceOf(c, out var index)) return;
         _nowUs = _settings.Time.NowUs();
         ref var d = ref _devices[index];
         if (errno != 0)
         {
             var given = d.State == ForeignState.Closing;
             Detach(ref d);
-            if (!given) Count($"connect_errno_{errno}");
+            if (!given) _tally.Count($"connect_errno_{errno}");
             return;
         }
 
@@ -147,34 +129,16 @@ internal abstract partial class ForeignFleet : IFleet
 
     public void OnTimeout(ConnectionId c, TimeoutKind kind)
     {
-        if (kind == TimeoutKind.Handshake && TryDeviceOf(c, out var index) && _devices[index].State != ForeignState.Closing) Fail(index, "login_timeout");
+        if (kind == TimeoutKind.Handshake && _slots.TryDeviceOf(c, out var index) && _devices[index].State != ForeignState.Closing) Fail(index, "login_timeout");
     }
 
     public void OnClosed(ConnectionId c, ulong tag, CloseReason reason, int errno)
     {
-        if (!TryDeviceOf(c, out var index)) return;
+        if (!_slots.TryDeviceOf(c, out var index)) return;
         ref var d = ref _devices[index];
         var broke = d.State != ForeignState.Closing && reason != CloseReason.Shutdown;
         Detach(ref d);
-        if (broke) Count(errno == 0 ? $"closed_{reason}" : $"closed_{reason}_errno_{errno}");
-    }
-
-    public void OnAccepted(ConnectionId c) => throw new InvalidOperationException("A fleet listens nowhere.");
-
-    public void OnMoved(ConnectionId c, int fromReactor, ReadOnlySpan<byte> context) => throw new InvalidOperationException("Nothing moves in a load.");
-
-    public void OnDrained(ConnectionId c)
-    {
-    }
-
-    public void OnRequest(int fromReactor, ReadOnlySpan<byte> message) => throw new InvalidOperationException("Fleets do not talk.");
-
-    public void OnReply(int fromReactor, ReadOnlySpan<byte> message) => throw new InvalidOperationException("Fleets do not talk.");
-
-    public void OnNotice(int fromReactor, ReadOnlySpan<byte> message) => throw new InvalidOperationException("Fleets do not talk.");
-
-    public void OnRequestCredit(int toReactor)
-    {
+        if (broke) _tally.CountClosed(reason, errno);
     }
 
     /// <summary>The device is connected: the first bytes of its login.</summary>
@@ -211,55 +175,41 @@ internal abstract partial class ForeignFleet : IFleet
         ref var d = ref _devices[index];
         d.State = ForeignState.Established;
         Reactor.MarkEstablished(d.Connection);
-        _counters[Counter.LoginsInFlight]--;
-        _counters[Counter.Logins]++;
-        _counters[Counter.Open]++;
-        _counters[Counter.LastLoginAt] = _nowUs;
-        _login.Record(_nowUs - d.LoginStartedAt);
+        _tally[Counter.LoginsInFlight]--;
+        _tally.NoteLogin(d.LoginStartedAt, _nowUs);
     }
 
     protected void OnPong(int index)
     {
         ref var d = ref _devices[index];
-        if (!d.Has(DeviceFlags.Checked)) return;
-        d.Clear(DeviceFlags.Checked);
-        _counters[Counter.Pongs]++;
+        if (!d.IsChecked) return;
+        d.IsChecked = false;
+        _tally[Counter.Pongs]++;
     }
 
-    protected void Count(string error)
-    {
-        _counters[Counter.Errors]++;
-        _errors.Add(error);
-    }
+    protected void Count(string error) => _tally.Count(error);
 
     /// <summary>Counts an error and leaves the connection: after it nothing the peer says can be trusted.</summary>
     protected void Fail(int index, string error)
     {
-        Count(error);
+        _tally.Count(error);
         Leave(ref _devices[index]);
-    }
-
-    private bool TryDeviceOf(ConnectionId c, out int index)
-    {
-        index = c.Slot < (uint)_deviceOfSlot.Length ? _deviceOfSlot[c.Slot] : -1;
-        return (uint)index < (uint)_devices.Length && _devices[index].Connection == c;
     }
 
     private void BeginLogins(Order order)
     {
         _loginCursor = 0;
-        _nextLoginUs = _nowUs;
-        _loginGapUs = order.Rate <= 0 ? 0 : 1e6 * _shape.Devices / (order.Rate * Math.Max(1, _slice.Count));
+        _logins.Begin(order, _nowUs);
     }
 
     private void PumpLogins()
     {
-        while (_loginCursor < _devices.Length && _counters[Counter.LoginsInFlight] < _settings.LoginsInFlight && _nextLoginUs <= _nowUs)
+        while (_loginCursor < _devices.Length && _logins.IsDue(_nowUs))
         {
             var index = _loginCursor++;
             if (_devices[index].State != ForeignState.Offline) continue;
             BeginLogin(index);
-            _nextLoginUs += _loginGapUs;
+            _logins.Advance();
         }
     }
 
@@ -267,56 +217,38 @@ internal abstract partial class ForeignFleet : IFleet
     {
         ref var d = ref _devices[index];
         d.LoginStartedAt = _settings.Time.NowUs();
-        var c = Reactor.Connect(_settings.Target, _settings.Sources.Of(OrdinalOf(index)));
-        if (c.IsNone)
-        {
-            Count("no_connection_slot");
-            return;
-        }
-
-        if (c.Slot >= (uint)_deviceOfSlot.Length) Array.Resize(ref _deviceOfSlot, (int)Math.Max(c.Slot + 1, 2 * (uint)_deviceOfSlot.Length));
-        _deviceOfSlot[c.Slot] = index;
-        d.Connection = c;
+        if (!_logins.TryConnect(index, out var c)) return;
         d.State = ForeignState.Connecting;
-        _counters[Counter.LoginsInFlight]++;
-        _counters[Counter.Attached]++;
-    }
-
-    private void BeginCheck()
-    {
-        _counters[Counter.Pongs] = 0;
-        _checkCursor = 0;
+        d.Connection = c;
+        _slots.Add(c, index);
     }
 
     private void PumpChecks()
     {
-        for (var written = 0; _checkCursor < _devices.Length && written < ChecksPerTurn; _checkCursor++)
+        for (var asked = 0; _checks.TryNext(asked, out var index);)
         {
-            ref var d = ref _devices[_checkCursor];
-            if (d.State != ForeignState.Established) continue;
-            d.Set(DeviceFlags.Checked);
-            WritePing(_checkCursor);
-            written++;
+            if (!IsEstablished(index)) continue;
+            _devices[index].IsChecked = true;
+            WritePing(index);
+            asked++;
         }
-
-        // The transport turns at once when asked; without this the next thousand would wait for its tick.
-        if (_checkCursor < _devices.Length) Reactor.Wake();
     }
 
     /// <summary>The session, or what was to become one, counts no more.</summary>
     private void LeaveSession(ref ForeignDevice d)
     {
-        if (d.State == ForeignState.Established) _counters[Counter.Open]--;
-        else if (d.State is ForeignState.Connecting or ForeignState.LoggingIn) _counters[Counter.LoginsInFlight]--;
+        if (d.State == ForeignState.Established) _tally[Counter.Open]--;
+        else if (d.State is ForeignState.Connecting or ForeignState.LoggingIn) _tally[Counter.LoginsInFlight]--;
     }
 
     private void Detach(ref ForeignDevice d)
     {
         LeaveSession(ref d);
-        _counters[Counter.Attached]--;
+        _tally[Counter.Attached]--;
         d.State = ForeignState.Offline;
+        _slots.Remove(d.Connection);
         d.Connection = default;
-        d.Clear(DeviceFlags.Checked);
+        d.IsChecked = false;
     }
 
     private void Leave(ref ForeignDevice d)

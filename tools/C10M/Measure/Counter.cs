@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Gateway.Load.Measure;
 
 /// <summary>What a fleet counts. Sums over fleets and processes are meaningful for all but the <c>At</c> stamps, of which the latest counts.</summary>
@@ -64,11 +66,18 @@ internal sealed class Counters
 {
     public const int Count = (int)Counter.LastDoubleCheckAt + 1;
 
-    private readonly long[] _values = new long[Count];
+    private Values _values;
+
+    /// <summary>Within the object: to count is to write where a constant says.</summary>
+    [InlineArray(Count)]
+    private struct Values
+    {
+        private long _first;
+    }
 
     public ref long this[Counter counter] => ref _values[(int)counter];
 
-    public void Clear() => Array.Clear(_values);
+    public void Clear() => ((Span<long>)_values).Clear();
 
     public void Add(Counters other)
     {
