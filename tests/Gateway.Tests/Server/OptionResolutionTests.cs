@@ -252,7 +252,7 @@ public sealed class OptionResolutionTests : IDisposable
         "log-level" => "debug",
         "buffer-soft" => "256MiB",
         "buffer-hard" => "2GiB",
-        "segment-size" or "log-memory" => "64MiB",
+        "segment-size" or "log-memory" => "256MiB",
         "log-page" => "2MiB",
         "max-body" => "32KiB",
         "max-unsent" => "128KiB",
