@@ -37,6 +37,41 @@ public sealed partial class Home
         return true;
     }
 
+    /// <summary>
+    /// Records the device's send window again, since what the log has of it so far is about to go (rule 2). False, and to be tried again: the log
+    /// has no room now, or a number up to <paramref name="number"/> is in flight whose message may lie in that very part: a window tells of it
+    /// only when it is settled.
+    /// </summary>
+    public bool TryCarryWindow(Address device, uint incarnation, ulong number)
+    {
+        var index = _windows.Find(device.Value);
+        if (index == 0) return true;
+        ref var window = ref _windows[index];
+        if (window.Incarnation == incarnation && window.Session != 0 && _sessions.TryRead(window.Session, out var s)
+            && window.HasInFlightUpTo(number, s.InFlight)) return false;
+        var record = new LogRecord
+        {
+            Type = LogRecordType.Window,
+            Mailbox = device.Value,
+            Incarnation = window.Incarnation,
+            Low = window.Low,
+            Number = window.Settled,
+            EnqueuedAt = window.Session != 0 ? UnixSeconds : window.UsedAt,
+        };
+        return TryCarry(in record);
+    }
+
+    /// <summary>Records the device's key epoch again, for the same reason. False: the log has no room now.</summary>
+    public bool TryCarryKeyEpoch(Address device, uint epoch) =>
+        TryCarry(new LogRecord { Type = LogRecordType.Device, Mailbox = device.Value, Incarnation = epoch, EnqueuedAt = UnixSeconds });
+
+    private bool TryCarry(in LogRecord record)
+    {
+        if (_log.Append(in record, out var position) != LogStatus.Appended) return false;
+        _lastPosition = position;
+        return true;
+    }
+
     private void OnSendRequest(int origin, in SendRequest request, ReadOnlySpan<byte> body)
     {
         var refusals = _refusals[origin];
