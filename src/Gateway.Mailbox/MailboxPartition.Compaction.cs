@@ -98,7 +98,7 @@ public sealed partial class MailboxPartition
     {
         EndBatch();
         Volatile.Write(ref _asked, null);
-        task.Finish(_lastPosition, _pages.Asked);
+        task.Finish(_pages.Asked);
         _compactor!.Set();
     }
 }

@@ -25,9 +25,6 @@ internal sealed class CompactionTask
     /// <summary>Where the owner is; its own.</summary>
     public int Next { get; set; }
 
-    /// <summary>The owner's last position when it was done: the task is durable when that is.</summary>
-    public long Position { get; private set; }
-
     /// <summary>How many pages the owner had asked to be read when it was done: none asked for later lies where the task's entries lay.</summary>
     public long PagesAsked { get; private set; }
 
@@ -43,9 +40,9 @@ internal sealed class CompactionTask
         Volatile.Write(ref _done, false);
     }
 
-    public void Finish(long position, long pagesAsked)
+    public void Finish(long pagesAsked)
     {
-        (Position, PagesAsked) = (position, pagesAsked);
+        PagesAsked = pagesAsked;
         Volatile.Write(ref _done, true);
     }
 }

@@ -33,7 +33,6 @@ internal sealed class Compactor : IRecordSink
     private readonly Thread _thread;
     private long _totalsThrough;
     private LogTally _tally = new();
-    private long _position;
     private long _truncatedSegments;
     private volatile bool _stopping;
 
@@ -120,7 +119,7 @@ internal sealed class Compactor : IRecordSink
     {
         var begin = _segments.FirstSegment * _segments.SegmentBytes;
         var end = begin + _segments.SegmentBytes;
-        (_tally, _position) = (new LogTally(), 0);
+        _tally = new LogTally();
         _devices.Clear();
         for (var page = begin; page < end; page += _segments.PageBytes)
         {
@@ -134,7 +133,7 @@ internal sealed class Compactor : IRecordSink
         }
 
         foreach (var device in _devices.All) _partitions[_options.OwnerOfMailbox(device.Device)].Task.Devices.Add(device);
-        if (!AskOwners() || !WaitFor(() => _watermark.Through >= _position)) return false;
+        if (!AskOwners()) return false;
 
         // A start that found a LEDGER record and an older begin address has this segment in its totals already.
         if (begin >= _totalsThrough)
@@ -143,6 +142,7 @@ internal sealed class Compactor : IRecordSink
             _totalsThrough = end;
         }
 
+        // What owners have appended is committed by the very batch that this comes with.
         var truncation = new Truncation(end, _totals, _totalsThrough, _parts.Wake);
         _parts.Pump.Submit(truncation);
         if (!WaitFor(() => truncation.IsDone) || !WaitFor(NobodyReads)) return false;
@@ -175,7 +175,7 @@ internal sealed class Compactor : IRecordSink
             var task = _partitions[i].Task;
             if (task.IsEmpty) continue;
             if (!WaitFor(() => task.IsDone)) return false;
-            (_position, _pagesAsked[i]) = (Math.Max(_position, task.Position), task.PagesAsked);
+            _pagesAsked[i] = task.PagesAsked;
             task.Clear();
         }
 
