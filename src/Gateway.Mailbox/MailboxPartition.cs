@@ -52,6 +52,9 @@ public sealed partial class MailboxPartition
     /// </summary>
     public Ledger Ledger => new(_messages.Column, _receipts.Column);
 
+    /// <summary>Bytes of log that pending entries' records take. Any thread.</summary>
+    public long PendingBytes => _index.LiveBytes;
+
     /// <summary>Native memory of the index. Any thread.</summary>
     public long IndexBytes => _index.MemoryBytes;
 

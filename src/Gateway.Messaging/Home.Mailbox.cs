@@ -89,11 +89,12 @@ public sealed partial class Home
     private RefusalReason AppendSend(in SendRequest request, int origin, ReadOnlySpan<byte> body)
     {
         if (_commits.IsFull) return RefusalReason.Busy;
+        var isRead = request.SendKind == (byte)SendKind.Read;
+        if (!isRead && OverQuota(request.To, body.Length) is var quota and not RefusalReason.None) return quota;
         var sequence = _log.NextSequence();
         if (sequence == 0) return RefusalReason.Busy;
 
         var expiry = request.ExpirySeconds == 0 ? _options.DefaultExpirySeconds : request.ExpirySeconds;
-        var isRead = request.SendKind == (byte)SendKind.Read;
         var recipient = _sessions.Find(request.To);
         var record = new LogRecord
         {
@@ -122,6 +123,15 @@ public sealed partial class Home
         };
         AwaitCommit(ref pending, in record, position, recipient);
         return RefusalReason.None;
+    }
+
+    /// <summary>Why a message of this length may not go to the mailbox now; receipts are exempt (rule 5), and one message always fits an empty mailbox.</summary>
+    private RefusalReason OverQuota(ulong mailbox, int bodyBytes)
+    {
+        if (_log.PendingBytes >= _options.MaxPendingBytes) return RefusalReason.NodeFull;
+        var state = _log.State(mailbox);
+        if (state.Entries == 0) return RefusalReason.None;
+        return state.Entries >= _options.MaxMailboxEntries || state.Bytes + bodyBytes > _options.MaxMailboxBytes ? RefusalReason.MailboxFull : RefusalReason.None;
     }
 
     /// <summary>Appends a receipt to a mailbox of this home; when there is no room it waits here, in order, and is never refused (rule 5).</summary>

@@ -122,6 +122,9 @@ internal sealed partial class GatewayNode : INode
         MaxUnsentBytes = Math.Min(64 * 1024, _options.MaxUnsent),
         IdleTimeoutMs = (uint)_options.IdleTimeout.TotalMilliseconds,
         DefaultExpirySeconds = (uint)_options.DefaultExpiry.TotalSeconds,
+        MaxMailboxEntries = _options.MaxMailboxMessages,
+        MaxMailboxBytes = _options.MaxMailboxBytes,
+        MaxPendingBytes = _options.MaxPendingBytes / _options.Reactors,
         MeasureQueues = _options.Metrics,
     };
 

@@ -256,6 +256,7 @@ public sealed class OptionResolutionTests : IDisposable
         "log-page" => "2MiB",
         "max-body" => "32KiB",
         "max-unsent" => "128KiB",
+        "max-mailbox-bytes" or "max-pending-bytes" => "128MiB",
         _ when option.Placeholder == "DURATION" => "77s",
         _ when option.Placeholder == "COUNT" => "77",
         _ => throw new InvalidOperationException($"The test knows no other value for {option.Name}."),
