@@ -1,0 +1,3 @@
+using Gateway.PowerLoss.Images;
+
+return ImagesCommand.Create().Parse(args).Invoke();
