@@ -70,6 +70,9 @@ internal sealed class SimulatedDisk
         /// <summary>The next fdatasync of a segment fails.</summary>
         public volatile bool FailsNextSync;
 
+        /// <summary>It did.</summary>
+        public volatile bool SyncHasFailed;
+
         public string Folder => "/simulated";
 
         public void Kill() => _killed = true;
@@ -158,6 +161,7 @@ internal sealed class SimulatedDisk
                 if (FailsNextSync && file.Name.EndsWith(".segment", StringComparison.Ordinal))
                 {
                     FailsNextSync = false;
+                    SyncHasFailed = true;
                     disk._events.Add(new SyncFailedEvent(file.Inode, began));
                     throw new LogIOException(file.Name, "fdatasync", 5);
                 }

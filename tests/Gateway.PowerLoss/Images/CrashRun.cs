@@ -96,11 +96,11 @@ internal sealed class CrashRun(int seed, Lie lie, CrashTally tally, string? keep
         tally.OnImage(expected.Entries.Count);
         var disk = DiskOf(image, _random.Next(4));
         var journal = new Journal(expected);
-        var again = depth > 0 && _random.Next(4) == 0;
+        var again = depth > 0 && _random.Next(3) == 0;
         try
         {
             using var life = Life.Begin(disk, journal, _settings, _random);
-            if (again) life.Load(_random.Next(16));
+            if (again) life.Load(_random.Next(80));
             if (_random.Next(2) == 0) life.End(Death.Kill);
         }
         catch (PromiseBrokenException e)

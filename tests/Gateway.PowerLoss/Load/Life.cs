@@ -39,6 +39,7 @@ internal sealed class Life : IDisposable
     private readonly HashSet<ulong> _given = [];
     private readonly MailboxLog? _teller;
     private long _lastPosition;
+    private volatile bool _toldAfterFailure;
 
     private Life(SimulatedDisk disk, Journal journal, LifeSettings settings, Random random)
     {
@@ -88,7 +89,9 @@ internal sealed class Life : IDisposable
     {
         for (var left = records; left > 0;)
         {
-            for (var burst = _random.Next(4) == 0 ? _random.Next(1, 60) : _random.Next(1, 8); burst > 0 && left > 0; burst--, left--) AppendOne();
+            // Of one record, of a few, and of several pages.
+            for (var burst = _random.Next(8) switch { 0 => _random.Next(60, 200), < 3 => _random.Next(1, 60), _ => _random.Next(1, 8) }; burst > 0 && left > 0; burst--, left--)
+                AppendOne();
             EndBatches();
             _time.Step(TimeSpan.FromMicroseconds(_random.Next(40) == 0 ? _random.Next(-1_000_000, 1_000_000) : _random.Next(0, 3000)));
             switch (_random.Next(4))
@@ -110,7 +113,6 @@ internal sealed class Life : IDisposable
                 break;
             case Death.FailedSync when _settings.Durability == Durability.Fsync:
                 WaitUntil(() => _log.CommittedThrough >= _lastPosition, "a commit");
-                var before = _log.CommittedThrough;
                 _mount.FailsNextSync = true;
                 while (_log.FailureCause is null)
                 {
@@ -118,7 +120,7 @@ internal sealed class Life : IDisposable
                     EndBatches();
                 }
 
-                if (_log.CommittedThrough != before) throw new PromiseBrokenException("The watermark moved although the sync failed.");
+                if (_toldAfterFailure) throw new PromiseBrokenException("The watermark moved although the sync had failed.");
                 break;
         }
     }
@@ -164,6 +166,8 @@ internal sealed class Life : IDisposable
         // Not while the constructor runs: what it commits nobody was told.
         if (Volatile.Read(in _teller) is not { } log || _settings.Durability != Durability.Fsync) return;
         _disk.Note(now => _journal.OnTold(now, log.CommittedThrough));
+        // The commit thread is the one whose sync failed.
+        _toldAfterFailure |= _mount.SyncHasFailed;
     }
 
     private void AppendOne()
@@ -271,8 +275,14 @@ internal sealed class Life : IDisposable
     {
         WaitUntil(() => _log.CommittedThrough >= _lastPosition, "a commit");
         var before = _log.Counters.Commits;
-        _time.Step(TimeSpan.FromSeconds(2));
-        WaitUntil(() => _log.Counters.Commits > before, "the idle mark");
+        WaitUntil(
+            () =>
+            {
+                // Again and again: the pump looks at the clock when its batch has ended, which may be after a single step.
+                _time.Step(TimeSpan.FromSeconds(2));
+                return _log.Counters.Commits > before;
+            },
+            "the idle mark");
     }
 
     private void EndBatches()
