@@ -1,3 +1,6 @@
+using Gateway.PowerLoss.Chain;
 using Gateway.PowerLoss.Images;
 
-return ImagesCommand.Create().Parse(args).Invoke();
+var root = ImagesCommand.Create();
+root.Subcommands.Add(ChainCommand.Create());
+return await root.Parse(args).InvokeAsync();
