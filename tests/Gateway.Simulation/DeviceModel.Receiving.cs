@@ -150,11 +150,12 @@ public sealed partial class DeviceModel
             return false;
         }
 
-        if (frame.Sequence <= HighestSeen) throw new PromiseBrokenException($"{this} was sent {frame.Sequence} for the first time after {HighestSeen}.");
+        // What another installation had acknowledged may come again after a crash, to this one for the first time.
+        if (frame.Sequence <= HighestSeen && !SharesMailbox) throw new PromiseBrokenException($"{this} was sent {frame.Sequence} for the first time after {HighestSeen}.");
         // A rejected entry may be gone from the log before its follower was numbered; otherwise the chain has no gap.
         if (!SharesMailbox && (frame.Previous > HighestSeen || (frame.Previous != 0 && frame.Previous != HighestSeen && !_hasRejected)))
             throw new PromiseBrokenException($"{this} was sent {frame.Sequence} which follows {frame.Previous}; the last it has seen is {HighestSeen}.");
-        HighestSeen = frame.Sequence;
+        HighestSeen = Math.Max(HighestSeen, frame.Sequence);
         _seen.Add(frame.Sequence);
         return true;
     }

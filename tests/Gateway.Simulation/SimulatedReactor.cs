@@ -217,7 +217,7 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
         }
 
         Receive(connection);
-        if (connection.IsClosing) PresentStale(connection);
+        if (connection.IsClosing && connection.Reactor == this) PresentStale(connection);
         if (connection.HasEnded && connection.Input.Length == 0 && _connections.ContainsKey(connection.Id)) Forget(connection);
     }
 

@@ -172,6 +172,8 @@ public sealed partial class SimulatedRun
             case FaultKind.GivesUp:
                 active.GiveUpOne();
                 return true;
+            case FaultKind.Rogue when route is { Provoked: not ErrorCode.None }:
+                return false;
             case FaultKind.Rogue:
                 SayWhatNobodyMay(active, fault.B);
                 return true;

@@ -195,7 +195,10 @@ public sealed partial class SimulatedRun : INodeObserver
         return installation;
     }
 
-    void INodeObserver.OnTouched(SimulatedReactor reactor) => Wake(reactor.Index);
+    void INodeObserver.OnTouched(SimulatedReactor reactor)
+    {
+        if (reactor.Index < Net.Reactors.Count && Net.Reactors[reactor.Index] == reactor) Wake(reactor.Index); // else of a run that is over
+    }
 
     void INodeObserver.OnWritten(SimulatedConnection connection, ReadOnlySpan<byte> frame)
     {
