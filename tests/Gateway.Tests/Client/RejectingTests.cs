@@ -1,4 +1,3 @@
-using System.Text;
 using Gateway.Client;
 using Gateway.Protocol;
 using Xunit;
