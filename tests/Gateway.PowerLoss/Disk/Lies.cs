@@ -45,7 +45,7 @@ internal sealed class Liar(Lie lie, ulong identity, int syncToSkip)
     private int _syncs;
     private bool _renamed;
 
-    public bool Defers => lie == Lie.TellFirst;
+    public bool Defers(string name, bool opening) => lie == Lie.TellFirst && !opening && IsSegment(name);
 
     public bool SkipsSync(string name, bool opening)
     {

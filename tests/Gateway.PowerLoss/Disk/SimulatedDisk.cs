@@ -167,7 +167,7 @@ internal sealed class SimulatedDisk
                 }
 
                 if (disk._liar.SkipsSync(file.Name, Opening)) return 0;
-                if (disk._liar.Defers) file.DeferredSync = began;
+                if (disk._liar.Defers(file.Name, Opening)) file.DeferredSync = began;
                 else disk._events.Add(new SyncEvent(file.Inode, began));
                 return 0;
             });

@@ -18,6 +18,12 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
     public Action<string>? OnSync { get; set; }
     public Action<string>? OnWrite { get; set; }
 
+    /// <summary>Called before each read with the file's name; may throw or block.</summary>
+    public Action<string>? OnRead { get; set; }
+
+    /// <summary>Called before each sync of the folder; may throw or block.</summary>
+    public Action? OnSyncFolder { get; set; }
+
     /// <summary>Called after each write with the file's name, the offset and the bytes.</summary>
     public Action<string, long, int>? OnWritten { get; set; }
 
@@ -46,7 +52,13 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
 
     public void Rename(string from, string to) => _files.Rename(from, to);
     public void Delete(string name) => _files.Delete(name);
-    public void SyncFolder() => _files.SyncFolder();
+
+    public void SyncFolder()
+    {
+        OnSyncFolder?.Invoke();
+        _files.SyncFolder();
+    }
+
     public IDisposable Lock(string name) => _files.Lock(name);
 
     private sealed class FaultyFile(FaultyFileSystem owner, string name, ILogFile file) : ILogFile
@@ -62,7 +74,11 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
             lock (owner._gate) owner._unsynced[name] = owner._unsynced.GetValueOrDefault(name) + 1;
         }
 
-        public int Read(long offset, Span<byte> into) => file.Read(offset, into);
+        public int Read(long offset, Span<byte> into)
+        {
+            owner.OnRead?.Invoke(name);
+            return file.Read(offset, into);
+        }
 
         public void ReadAhead(long offset, long bytes) => file.ReadAhead(offset, bytes);
 

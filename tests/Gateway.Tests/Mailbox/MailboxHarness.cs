@@ -113,6 +113,7 @@ internal sealed class MailboxHarness : IDisposable
                 ReserveAhead = settings.ReserveAhead,
                 FileSystem = settings.FileSystem,
                 OnCommitted = settings.OnCommitted,
+                OnCommitTimed = settings.OnCommitTimed,
                 OnFailed = Failures.Enqueue,
                 OnPageReady = PagesReady.Enqueue,
             },
@@ -247,5 +248,6 @@ internal sealed class MailboxHarness : IDisposable
         public TimeSpan ReserveAhead { get; set; } = TimeSpan.FromSeconds(5);
         public ILogFileSystem? FileSystem { get; set; }
         public Action? OnCommitted { get; set; }
+        public Action<TimeSpan>? OnCommitTimed { get; set; }
     }
 }
