@@ -37,6 +37,9 @@ internal enum Lie
 
     /// <summary>Marks say nothing.</summary>
     NoMarks,
+
+    /// <summary>The owner records no device again before its segment goes. Told to the load; the disk does as it is asked.</summary>
+    CarryNothing,
 }
 
 /// <summary>Says of each call whether it is left out. Within the disk's lock.</summary>

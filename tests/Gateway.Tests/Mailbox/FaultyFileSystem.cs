@@ -27,6 +27,9 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
     /// <summary>Called after each write with the file's name, the offset and the bytes.</summary>
     public Action<string, long, int>? OnWritten { get; set; }
 
+    /// <summary>Called before each deletion with the file's name.</summary>
+    public Action<string>? OnDelete { get; set; }
+
     /// <summary>Called with the file's name and the wanted bytes; false: no space.</summary>
     public Func<string, long, bool>? OnAllocate { get; set; }
 
@@ -51,7 +54,11 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
     public ILogFile? TryOpenDirect(string name) => new FaultyFile(this, name, _files.TryOpenDirect(name) ?? _files.Open(name));
 
     public void Rename(string from, string to) => _files.Rename(from, to);
-    public void Delete(string name) => _files.Delete(name);
+    public void Delete(string name)
+    {
+        OnDelete?.Invoke(name);
+        _files.Delete(name);
+    }
 
     public void SyncFolder()
     {

@@ -35,6 +35,7 @@ public class ImageTests(ITestOutputHelper output)
     [InlineData(Lie.SkipRewrite)]
     [InlineData(Lie.TellFirst)]
     [InlineData(Lie.NoMarks)]
+    [InlineData(Lie.CarryNothing)]
     internal void What_is_left_out_on_the_way_to_the_disk_is_noticed(Lie lie)
     {
         var tally = new CrashTally();
