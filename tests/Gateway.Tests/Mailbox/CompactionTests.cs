@@ -276,7 +276,7 @@ public class CompactionTests(ITestOutputHelper output)
         {
             if (name == "superblock") Interlocked.Increment(ref truncations);
         };
-        files.OnRead = () =>
+        files.OnRead = _ =>
         {
             if (Thread.CurrentThread.Name?.StartsWith("mailbox reader", StringComparison.Ordinal) != true) return;
             Volatile.Write(ref reading, 1);
