@@ -299,7 +299,7 @@ public sealed partial class SimulatedRun
         if (!device.IsConnected) Add(DeviceState.Absent);
         else if (!device.IsWelcome) Add(DeviceState.LoggingIn);
         if (_isDown || slot.WelcomedInRun != NodeRuns) Add(DeviceState.Restarting);
-        if (_routes.Exists(r => r.Session?.Mailbox == mailbox && r.Connection != mailbox.Current && r.Connection.Session != 0)) Add(DeviceState.TakenOver);
+        if (session is not null && _routes.Exists(r => r.Session?.Mailbox == mailbox && r.Connection != mailbox.Current && r.Connection.Session != 0)) Add(DeviceState.TakenOver);
         if (mailbox.Current is { IsPaused: true }) Add(DeviceState.ParkedForCredit);
         if (mailbox.Pending.Count != 0 && mailbox.Pending[0].Sequence <= mailbox.Processed) Add(DeviceState.ReceiptOwed);
         if (device.IsWelcome && slot.Active.HasRefused) Add(DeviceState.RefusedForNow);

@@ -5,6 +5,8 @@ namespace Gateway.Simulation;
 /// <summary>The way between devices and node: delay, pieces, and the ways in which it ends.</summary>
 public sealed partial class SimulatedRun
 {
+    private const int LingerMicros = 2_000_000;
+
     private readonly List<Route> _routes = [];
     private Installation? _connecting;
 
@@ -39,10 +41,11 @@ public sealed partial class SimulatedRun
 
     void INodeObserver.OnFlushed(SimulatedConnection connection)
     {
-        if (connection.IsClosed) Judge.OnClosed(connection);
+        if (connection.IsClosed || connection.IsLingering) Judge.OnClosed(connection);
         // A connection that the doorman refused has written before its device has.
         if (connection.Route is not { } route) return;
         if (connection.IsClosed) _routes.Remove(route);
+        else if (connection.IsLingering) In(LingerMicros, Happening.RouteEnds, 0, route);
         if (route.IsDead) return;
         if (route.IsLeft)
         {
@@ -52,7 +55,7 @@ public sealed partial class SimulatedRun
         }
 
         MoveBack(route);
-        if (connection.IsClosed && connection.DownstreamBytes == 0) In(Latency(route), Happening.DeviceSeesEnd, 0, route, ofThisNode: false);
+        if ((connection.IsClosed || connection.IsLingering) && connection.DownstreamBytes == 0) In(Latency(route), Happening.DeviceSeesEnd, 0, route, ofThisNode: false);
     }
 
     void INodeObserver.OnDeviceLeft(SimulatedConnection connection)
@@ -114,8 +117,15 @@ public sealed partial class SimulatedRun
         if (route.IsDead || route.IsLeft || connection.DownstreamBytes == 0) return;
         connection.ArriveAtDevice(Piece(route, connection.DownstreamBytes));
         MoveBack(route);
-        if (route.Installation.Device.Connection == connection) route.Installation.Listen();
-        else if (!connection.IsClosed) Leave(route); // of a connection it has forgotten
+        if (route.Installation.Device.Connection != connection) Leave(route); // it has forgotten this connection
+        else SeeEnd(route);
+    }
+
+    /// <summary>The device reads what there is, and answers the end with its own.</summary>
+    private void SeeEnd(Route route)
+    {
+        route.Installation.Listen();
+        if (route.Connection.IsOver) Leave(route);
     }
 
     /// <summary>A reset: both ends are told, and what was under way is lost.</summary>

@@ -143,7 +143,7 @@ public sealed partial class SimulatedRun : INodeObserver
                 ReachDevice((Route)happens.Target!);
                 break;
             case Happening.DeviceSeesEnd:
-                ((Route)happens.Target!).Installation.Listen();
+                SeeEnd((Route)happens.Target!);
                 break;
             case Happening.RouteEnds:
                 Break((Route)happens.Target!);
