@@ -41,6 +41,9 @@ public sealed class MemoryLogStore
 
     public long CommittedThrough { get; private set; }
 
+    /// <summary>Records that homes are told to be durable and that are not: a log that lies.</summary>
+    internal int ClaimsAhead { get; set; }
+
     /// <summary>The last record up to which every batch was submitted: what a commit that begins now will make durable.</summary>
     public long SubmittedThrough
     {

@@ -91,7 +91,7 @@ internal sealed class Installation
         if (IsShut) return;
         Device.Receive();
         for (; _heard < Device.Heard.Count; _heard++) OnHeard(Device.Heard[_heard]);
-        if (Device.Connection is { IsOver: true } && ComesBackAtMicros < _run.NowMicros) ComeBackAfter(_dice.Spread(500, 400_000));
+        if (Device.Connection is { IsOver: true } && ComesBackAtMicros < _run.NowMicros) ComeBackAfter(_dice.Spread(500, _run.Plan.LoadMicros / 8));
     }
 
     public void Acknowledge()
@@ -113,7 +113,7 @@ internal sealed class Installation
         (_truePosition, Provokes) = (null, ErrorCode.None);
         _owesAcknowledgement = false;
         HasRefused = false;
-        ComeBackAfter(_dice.Spread(100, 200_000));
+        ComeBackAfter(_dice.Spread(100, _run.Plan.LoadMicros / 8));
     }
 
     /// <summary>Gives up a connection of which nothing is heard.</summary>
@@ -121,7 +121,7 @@ internal sealed class Installation
     {
         if (Device.Connection != route.Connection) return;
         Device.LetGo();
-        ComeBackAfter(_dice.Spread(500, 400_000));
+        ComeBackAfter(_dice.Spread(500, _run.Plan.LoadMicros / 8));
     }
 
     /// <summary>Its next login claims what it was never sent.</summary>
@@ -237,14 +237,14 @@ internal sealed class Installation
 
     private void OnFailed(Failed failed)
     {
-        ComeBackAfter(_dice.Spread(500, 400_000));
+        ComeBackAfter(_dice.Spread(500, _run.Plan.LoadMicros / 8));
         switch (failed.Code)
         {
             case ErrorCode.Kicked or ErrorCode.Overloaded or ErrorCode.IdleTimeout:
                 return;
             case ErrorCode.TakenOver when Slot.HasLoggedInElsewhere:
                 // Its user comes back to it some time.
-                ComeBackAfter(_dice.Spread(200_000, 2_000_000));
+                ComeBackAfter(_dice.Spread(_run.Plan.LoadMicros / 50, _run.Plan.LoadMicros));
                 return;
             case ErrorCode.IncarnationFenced when _run.Judge.Mailbox(Slot.Address.Value).FreshAsked > _freshAskedAtWelcome:
                 Device.Forget();

@@ -34,6 +34,14 @@ public sealed record RunPlan
 
     public required IReadOnlyList<Fault> Faults { get; init; }
 
+    /// <summary>
+    /// Records that the log claims to be durable and that are not. Never drawn: it shows that a run notices, and how it tells.
+    /// </summary>
+    public int LogClaimsAhead { get; init; }
+
+    /// <summary>The run of the node, from 1 on, in which its log begins to lie.</summary>
+    public int LogLiesFromRun { get; init; } = 1;
+
     public static RunPlan Draw(int seed)
     {
         var dice = new Dice((ulong)seed);
@@ -59,7 +67,7 @@ public sealed record RunPlan
                     MaxUncommitted = dice.Pick(3, 8, 1024),
                     MaxDelivered = dice.Pick(24, 1024),
                     MaxUnsentBytes = dice.Pick(512, 65_536),
-                    RedeliverAfterMs = dice.Pick(300, 2_000, 30_000),
+                    RedeliverAfterMs = dice.Pick(20, 200, 2_000, 30_000),
                     MaxRedeliverAfterMs = 4_000,
                     RetryAfterMs = (uint)dice.Pick(5, 50, 300),
                 },
@@ -79,9 +87,15 @@ public sealed record RunPlan
 
     private static Fault[] DrawFaults(Dice dice, long loadMicros)
     {
-        var faults = new Fault[6 + dice.Next(15)];
+        var faults = new Fault[8 + dice.Next(17)];
         for (var i = 0; i < faults.Length; i++)
-            faults[i] = new Fault(1 + (long)(dice.Next() % (ulong)loadMicros), (FaultKind)dice.Next(FaultKinds), dice.Next(int.MaxValue), dice.Next(int.MaxValue));
+        {
+            var (at, device) = (1 + (long)(dice.Next() % (ulong)loadMicros), dice.Next(int.MaxValue));
+            // Troubles come together: one in three strikes the same device, soon after the one before.
+            if (i != 0 && dice.OneIn(3)) (at, device) = (faults[i - 1].AtMicros + dice.Spread(100, 30_000), faults[i - 1].A);
+            faults[i] = new Fault(at, (FaultKind)dice.Next(FaultKinds), device, dice.Next(int.MaxValue));
+        }
+
         return [.. faults.OrderBy(f => f.AtMicros)];
     }
 }

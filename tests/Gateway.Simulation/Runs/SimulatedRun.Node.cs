@@ -18,6 +18,7 @@ public sealed partial class SimulatedRun
     private void BeginNode()
     {
         NodeRuns++;
+        Net.Store.ClaimsAhead = NodeRuns >= Plan.LogLiesFromRun ? Plan.LogClaimsAhead : 0;
         var homes = Net.Reactors.Count;
         _turnDue = new bool[homes];
         _laneDue = new int[homes * homes];
