@@ -142,7 +142,7 @@ public sealed partial class SimulatedRun
                 After(lasts, () => ReadAgain(active));
                 return true;
             case FaultKind.NoCredit:
-                Grant(active, (uint)(fault.B % 2), (uint)(fault.B % 100));
+                active.Grant((uint)(fault.B % 2), (uint)(fault.B % 100));
                 After(lasts, () => RestoreCredit(active));
                 return true;
             case FaultKind.NeverAcknowledges:
@@ -156,8 +156,8 @@ public sealed partial class SimulatedRun
             case FaultKind.LogsInTwice when !IsReachable(slot):
                 return false;
             case FaultKind.LogsInTwice:
-                Connect(active, _dice);
-                if (fault.B % 2 == 0) Connect(active, _dice);
+                Connect(active, _chance);
+                if (fault.B % 2 == 0) Connect(active, _chance);
                 return true;
             case FaultKind.SecondInstallation when slot.Installations.Count == MaxInstallations:
                 return false;
@@ -191,8 +191,8 @@ public sealed partial class SimulatedRun
         if (route.IsDead) return;
         route.IsDead = true;
         route.Connection.LoseTransit();
-        In(_dice.Spread(Plan.LoadMicros / 100, Plan.LoadMicros), Happening.FaultEnds, 0, () => route.Installation.TakeForDead(route), ofThisNode: false);
-        In(_dice.Spread(2_000_000, 20_000_000), Happening.HostTimeout, 0, route);
+        In(_chance.Spread(Plan.LoadMicros / 100, Plan.LoadMicros), Happening.FaultEnds, 0, () => route.Installation.TakeForDead(route), ofThisNode: false);
+        In(_chance.Spread(2_000_000, 20_000_000), Happening.HostTimeout, 0, route);
     }
 
     private bool Kick(Address device)
@@ -229,16 +229,10 @@ public sealed partial class SimulatedRun
         installation.Listen();
     }
 
-    private static void Grant(Installation installation, uint messages, uint bytes)
-    {
-        (installation.Device.CreditMessages, installation.Device.CreditBytes) = (messages, bytes);
-        if (installation.Device.IsWelcome) installation.Device.GiveCredit(messages, bytes);
-    }
-
     private static void RestoreCredit(Installation installation)
     {
         installation.RestoreCredit();
-        Grant(installation, installation.Device.CreditMessages, installation.Device.CreditBytes);
+        installation.Grant(installation.Device.CreditMessages, installation.Device.CreditBytes);
     }
 
     private static void SayWhatNobodyMay(Installation installation, int which)
@@ -281,9 +275,9 @@ public sealed partial class SimulatedRun
 
     private void After(long micros, Action end) => In(micros, Happening.FaultEnds, 0, end, ofThisNode: false);
 
-    private static long Lasts(Fault fault, long low, long high) => new Dice((ulong)fault.B).Spread(low, high);
+    private static long Lasts(Fault fault, long low, long high) => new Chance((ulong)fault.B).Spread(low, high);
 
-    private long Latency(DeviceSlot slot) => 1 + (long)(_dice.Next() % (ulong)slot.LatencyMicros);
+    private long Latency(DeviceSlot slot) => 1 + (long)(_chance.Next() % (ulong)slot.LatencyMicros);
 
     private void Count(FaultKind kind, int states)
     {

@@ -13,13 +13,13 @@ public sealed partial class SimulatedRun
     internal bool IsReachable(DeviceSlot slot) => !_isDown && slot.OfflineUntilMicros <= NowMicros;
 
     /// <summary>Opens a connection at any reactor and says hello.</summary>
-    internal void Connect(Installation installation, Dice dice)
+    internal void Connect(Installation installation, Chance chance)
     {
         var slot = installation.Slot;
         slot.HasLoggedInElsewhere |= _routes.Exists(r => r.Installation.Slot == slot && !r.Connection.IsClosed);
         if (installation.Route is { } old) Abandon(old);
         _connecting = installation;
-        installation.Device.Connect(dice.Next(Net.Reactors.Count));
+        installation.Device.Connect(chance.Next(Net.Reactors.Count));
         _connecting = null;
         var route = installation.Route!;
         route.Provoked = installation.Provokes;
@@ -68,14 +68,14 @@ public sealed partial class SimulatedRun
     {
         if (route.IsLeft || route.Connection.IsClosed) return;
         route.IsLeft = true;
-        In(_dice.Spread(2_000_000, 20_000_000), Happening.HostTimeout, 0, route);
+        In(_chance.Spread(2_000_000, 20_000_000), Happening.HostTimeout, 0, route);
         if (!route.IsDead && route.Connection.UpstreamBytes == 0) In(Latency(route), Happening.ReachesNode, 0, route);
     }
 
     /// <summary>The device has another connection now and has forgotten this one, which stays as it is until somebody notices.</summary>
     private void Abandon(Route route)
     {
-        if (!route.Connection.IsClosed && !route.IsLeft) In(_dice.Spread(2_000_000, 20_000_000), Happening.HostTimeout, 0, route);
+        if (!route.Connection.IsClosed && !route.IsLeft) In(_chance.Spread(2_000_000, 20_000_000), Happening.HostTimeout, 0, route);
     }
 
     private void Move(Route route)
@@ -147,12 +147,12 @@ public sealed partial class SimulatedRun
     private long Latency(Route route)
     {
         var latency = route.Installation.Slot.LatencyMicros;
-        return latency / 2 + 1 + (long)(_dice.Next() % (ulong)latency);
+        return latency / 2 + 1 + (long)(_chance.Next() % (ulong)latency);
     }
 
     private int Piece(Route route, int bytes)
     {
         var most = Math.Min(bytes, route.Installation.Slot.PieceBytes);
-        return _dice.OneIn(4) ? 1 + _dice.Next(most) : most;
+        return _chance.OneIn(4) ? 1 + _chance.Next(most) : most;
     }
 }

@@ -23,21 +23,33 @@ public sealed partial class SimulatedRun
             slot.PieceBytes = int.MaxValue;
             slot.OfflineUntilMicros = 0;
             slot.NextIsDead = false;
-            foreach (var installation in slot.Installations)
-            {
-                // A fresh connection: whatever the old one had wrong, lagging or unacknowledged, is over. Of several installations one stays.
-                installation.IsShut = installation != slot.Active;
-                if (installation.Route is { } route) Leave(route);
-                installation.Device.LetGo();
-                installation.Device.Reads = true;
-                installation.Acknowledges = true;
-                installation.IsRejecting = false;
-                (installation.Device.CreditMessages, installation.Device.CreditBytes) = (64, 100_000);
-                installation.ComeBackAfter(1);
-            }
+            foreach (var installation in slot.Installations) Mend(installation);
         }
 
         In(LookAroundMicros, Happening.LookAround, ofThisNode: false);
+    }
+
+    /// <summary>
+    /// Of several installations of a device one stays. Half of those that are connected begin a fresh session; the others go on with what they
+    /// have, so that a session that has got stuck is not mended by a login.
+    /// </summary>
+    private void Mend(Installation installation)
+    {
+        installation.IsShut = installation != installation.Slot.Active;
+        installation.Acknowledges = true;
+        installation.IsRejecting = false;
+        installation.ComeBackAfter(1);
+        if (!installation.IsShut && installation.Device.IsConnected && _chance.OneIn(2))
+        {
+            installation.Grant(64, 100_000);
+            ReadAgain(installation);
+            return;
+        }
+
+        if (installation.Route is { } route) Leave(route);
+        installation.Device.LetGo();
+        installation.Device.Reads = true;
+        (installation.Device.CreditMessages, installation.Device.CreditBytes) = (64, 100_000);
     }
 
     private void LookAround()
