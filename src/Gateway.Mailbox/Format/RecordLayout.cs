@@ -9,11 +9,14 @@ namespace Gateway.Mailbox.Format;
 /// every record      crc32c u32 (over all that follows) | type u8 | flags u8 | reason u16 | ...
 /// MESSAGE, RECEIPT  mailbox u64 | sequence u64 | previous u64 | enqueued u32 | expires u32 | sender u64 | number u64 | low u64
 ///                   | incarnation u32 | kind u8 | reserved u8 x 3 | body
-/// ACK_UPTO, REMOVE  mailbox u64 | sequence u64 | kind u8 | reserved u8 x 3
+/// MOVED             as what it was, with the type it had | where that keeps a reserved byte
+/// ACK_UPTO          mailbox u64 | sequence u64 | messages u32 | receipts u32
+/// REMOVE            mailbox u64 | sequence u64 | kind u8 | type u8 | reserved u8 x 2
 /// WINDOW            device u64 | low u64 | settled u64 | incarnation u32 | used u32
 /// DEVICE            device u64 | key epoch u32
 /// MARK              log identity u64 | durable address u64
 /// RESERVE           sequence u64
+/// LEDGER            through u64 | reserved u64 | 6 x u64 of messages | 6 x u64 of receipts | 17 x u64 rejected by reason
 /// </code>
 /// </summary>
 internal static class RecordLayout
@@ -44,10 +47,16 @@ internal static class RecordLayout
     public const int LowOffset = 56;
     public const int IncarnationOffset = 64;
     public const int KindOffset = 68;
+    public const int MovedTypeOffset = 69;
     public const int MessageFixedBytes = 72;
 
-    public const int RemovalKindOffset = 24;
-    public const int RemovalBytes = 28;
+    public const int AckMessagesOffset = 24;
+    public const int AckReceiptsOffset = 28;
+    public const int AckBytes = 32;
+
+    public const int RemoveKindOffset = 24;
+    public const int RemoveTypeOffset = 25;
+    public const int RemoveBytes = 28;
 
     public const int WindowLowOffset = 16;
     public const int WindowSettledOffset = 24;
@@ -65,6 +74,12 @@ internal static class RecordLayout
     public const int ReserveSequenceOffset = 8;
     public const int ReserveBytes = 16;
 
+    public const int LedgerThroughOffset = 8;
+    public const int LedgerMessagesOffset = 24;
+    public const int LedgerReceiptsOffset = 72;
+    public const int LedgerRejectedOffset = 120;
+    public const int LedgerBytes = LedgerRejectedOffset + MailboxPartition.RejectionReasons * sizeof(ulong);
+
     /// <summary>The longest fixed part of any record that is appended.</summary>
     public const int MaxFixedBytes = MessageFixedBytes;
 
@@ -75,14 +90,18 @@ internal static class RecordLayout
     public static int FixedBytes(RecordType type) => type switch
     {
         RecordType.Message or RecordType.Receipt => MessageFixedBytes,
-        RecordType.AckUpTo or RecordType.Remove => RemovalBytes,
+        RecordType.AckUpTo => AckBytes,
+        RecordType.Remove => RemoveBytes,
         RecordType.Window => WindowBytes,
         RecordType.Device => DeviceBytes,
         _ => 0,
     };
 
-    /// <summary>Writes the fixed part with the checksum over it and the body; <paramref name="head"/> has <see cref="FixedBytes"/> bytes.</summary>
-    public static void Write(Span<byte> head, in MailboxRecord record)
+    /// <summary>
+    /// Writes the fixed part with the checksum over it and the body; <paramref name="head"/> has <see cref="FixedBytes"/> bytes.
+    /// <paramref name="removed"/> is what an ACK_UPTO or REMOVE takes out.
+    /// </summary>
+    public static void Write(Span<byte> head, in MailboxRecord record, in Index.RemovedEntries removed)
     {
         head[TypeOffset] = (byte)record.Type;
         head[FlagsOffset] = record.Flags;
@@ -101,9 +120,15 @@ internal static class RecordLayout
                 BinaryPrimitives.WriteUInt32LittleEndian(head[IncarnationOffset..], record.Incarnation);
                 BinaryPrimitives.WriteUInt32LittleEndian(head[KindOffset..], record.Kind);
                 break;
-            case RecordType.AckUpTo or RecordType.Remove:
+            case RecordType.AckUpTo:
                 BinaryPrimitives.WriteUInt64LittleEndian(head[SequenceOffset..], record.Sequence);
-                BinaryPrimitives.WriteUInt32LittleEndian(head[RemovalKindOffset..], record.Kind);
+                BinaryPrimitives.WriteUInt32LittleEndian(head[AckMessagesOffset..], (uint)removed.Messages);
+                BinaryPrimitives.WriteUInt32LittleEndian(head[AckReceiptsOffset..], (uint)removed.Receipts);
+                break;
+            case RecordType.Remove:
+                BinaryPrimitives.WriteUInt64LittleEndian(head[SequenceOffset..], record.Sequence);
+                BinaryPrimitives.WriteUInt32LittleEndian(head[RemoveKindOffset..], record.Kind);
+                head[RemoveTypeOffset] = (byte)(removed.Receipts > 0 ? RecordType.Receipt : RecordType.Message);
                 break;
             case RecordType.Window:
                 BinaryPrimitives.WriteUInt64LittleEndian(head[WindowLowOffset..], record.Low);
@@ -119,6 +144,14 @@ internal static class RecordLayout
         }
 
         BinaryPrimitives.WriteUInt32LittleEndian(head, Crc32C.Compute(head[TypeOffset..], record.Body));
+    }
+
+    /// <summary>Makes the fixed part of a MESSAGE, RECEIPT or MOVED that of a MOVED; <paramref name="body"/> is the record's.</summary>
+    public static void MakeMoved(Span<byte> head, ReadOnlySpan<byte> body)
+    {
+        if (TypeOf(head) != RecordType.Moved) head[MovedTypeOffset] = head[TypeOffset];
+        head[TypeOffset] = (byte)RecordType.Moved;
+        BinaryPrimitives.WriteUInt32LittleEndian(head, Crc32C.Compute(head[TypeOffset..], body));
     }
 
     public static void WriteMark(Span<byte> record, ulong identity, long durable)
@@ -142,15 +175,19 @@ internal static class RecordLayout
         record.Length >= MailboxOffset && BinaryPrimitives.ReadUInt32LittleEndian(record) == Crc32C.Compute(record[TypeOffset..]);
 
     public static RecordType TypeOf(ReadOnlySpan<byte> record) => (RecordType)record[TypeOffset];
+
+    /// <summary>What an entry's record was before it was moved: Message or Receipt.</summary>
+    public static RecordType EntryTypeOf(ReadOnlySpan<byte> record) =>
+        TypeOf(record) == RecordType.Moved ? (RecordType)record[MovedTypeOffset] : TypeOf(record);
+
     public static ulong U64(ReadOnlySpan<byte> record, int offset) => BinaryPrimitives.ReadUInt64LittleEndian(record[offset..]);
     public static ushort U16(ReadOnlySpan<byte> record, int offset) => BinaryPrimitives.ReadUInt16LittleEndian(record[offset..]);
-
     public static uint U32(ReadOnlySpan<byte> record, int offset) => BinaryPrimitives.ReadUInt32LittleEndian(record[offset..]);
 
-    /// <summary>Decodes a MESSAGE or RECEIPT whose checksum holds.</summary>
+    /// <summary>Decodes a MESSAGE or RECEIPT, moved or not, whose checksum holds.</summary>
     public static MailboxRecord ReadEntry(ReadOnlySpan<byte> record) => new()
     {
-        Type = TypeOf(record),
+        Type = EntryTypeOf(record),
         Flags = record[FlagsOffset],
         Reason = BinaryPrimitives.ReadUInt16LittleEndian(record[ReasonOffset..]),
         Mailbox = U64(record, MailboxOffset),
