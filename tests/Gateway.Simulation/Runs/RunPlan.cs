@@ -64,6 +64,8 @@ public sealed record RunPlan
                     PageEntries = chance.Pick(1, 3, 64),
                     PageBytes = chance.Pick(64, 1024, 65_536),
                     HotBytes = chance.Pick(64, 1024, 16_384),
+                    MaxMailboxEntries = chance.Pick(long.MaxValue, long.MaxValue, 6),
+                    MaxPendingBytes = chance.Pick(long.MaxValue, long.MaxValue, 4_000),
                     MaxUncommitted = chance.Pick(3, 8, 1024),
                     MaxDelivered = chance.Pick(24, 1024),
                     MaxUnsentBytes = chance.Pick(512, 65_536),

@@ -89,6 +89,11 @@ public sealed partial class SimulatedRun
             case FaultKind.StalledReactor:
                 _stalledUntil[fault.A % _stalledUntil.Length] = NowMicros + Lasts(fault, 1_000, Plan.LoadMicros / 2);
                 return true;
+            case FaultKind.Compaction when _isDown || store.Outcome != LogOutcome.Committed:
+                return false;
+            case FaultKind.Compaction:
+                Compact(store.CommittedThrough - (long)(store.CommittedThrough * (fault.B % 50 / 100.0)));
+                return true;
             case FaultKind.ReconnectStorm:
                 foreach (var route in _routes.ToList()) Break(route);
                 foreach (var slot in _slots) slot.Active.ComeBackAfter(Latency(slot));

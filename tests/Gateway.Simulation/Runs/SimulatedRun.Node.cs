@@ -1,4 +1,5 @@
 using Gateway.Messaging;
+using Gateway.Protocol;
 
 namespace Gateway.Simulation;
 
@@ -133,6 +134,38 @@ public sealed partial class SimulatedRun
         var log = Net.Store.Homes[home];
         log.CompleteRead(_chance.Next(log.ReadsUnderWay));
         Wake(home);
+    }
+
+    /// <summary>As the node's host does it, a few devices at a time: carries what still counts, and truncates when that is durable.</summary>
+    private void Compact(long through)
+    {
+        var carried = new Queue<(ulong Device, uint Incarnation, ulong Number, bool HasKeyEpoch)>(Net.Store.CarriedBefore(through));
+        var carriedThrough = 0L;
+        Next();
+
+        void Next()
+        {
+            if (_isDown || Net.Store.Outcome != LogOutcome.Committed) return;
+            while (carried.TryPeek(out var next) && TryCarry(new Address(next.Device), next.Incarnation, next.Number, next.HasKeyEpoch)) carried.Dequeue();
+            if (carried.Count == 0 && carriedThrough == 0) carriedThrough = Net.Store.Appended;
+            if (carried.Count != 0 || Net.Store.CommittedThrough < carriedThrough)
+            {
+                In(2_000, Happening.FaultEnds, 0, (Action)Next);
+                return;
+            }
+
+            Net.Store.Truncate(through);
+            History.Say(FormattableString.Invariant($"the log is truncated through {through}"));
+        }
+    }
+
+    private bool TryCarry(Address device, uint incarnation, ulong number, bool hasKeyEpoch)
+    {
+        var reactor = Net.ReactorOf(device);
+        reactor.Enter();
+        Wake(reactor.Index);
+        if (hasKeyEpoch && !reactor.Home.TryCarryKeyEpoch(device, Net.CurrentEpoch(device))) return false;
+        return incarnation == 0 || reactor.Home.TryCarryWindow(device, incarnation, number);
     }
 
     /// <summary>The node dies. Its connections end, or seem to go on when the machine died with it.</summary>
