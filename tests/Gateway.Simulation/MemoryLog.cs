@@ -24,7 +24,7 @@ public sealed class MemoryLog : IHomeLog
 
     public ulong Floor { get; private set; }
 
-    public long CommittedThrough => _store.CommittedThrough;
+    public long CommittedThrough => _store.CommittedThrough + _store.ClaimsAhead;
 
     public LogOutcome Outcome => _store.Outcome;
 

@@ -29,6 +29,7 @@ public sealed class MemoryLogStore
         ReservedThrough = crashed.ReservedThrough;
         _records.AddRange(crashed._records.Take(records));
         CommittedThrough = records;
+        TruncatedThrough = crashed.TruncatedThrough;
         _logs = new MemoryLog[homes];
         for (var i = 0; i < homes; i++) _logs[i] = new MemoryLog(this, homes, i, ReservedThrough);
         for (var i = 0; i < records; i++) _logs[HomeMap.HomeOf(_records[i].Mailbox, homes)].Recover(_records[i], i + 1);
@@ -40,6 +41,12 @@ public sealed class MemoryLogStore
     public long Appended => _records.Count;
 
     public long CommittedThrough { get; private set; }
+
+    /// <summary>Records up to here are gone, but for the entries that are pending: no other run of the node hears of them.</summary>
+    public long TruncatedThrough { get; private set; }
+
+    /// <summary>Records that homes are told to be durable and that are not: a log that lies.</summary>
+    internal int ClaimsAhead { get; set; }
 
     /// <summary>The last record up to which every batch was submitted: what a commit that begins now will make durable.</summary>
     public long SubmittedThrough
@@ -121,7 +128,7 @@ public sealed class MemoryLogStore
     public void Replay(ILogRecovery recovery)
     {
         ArgumentNullException.ThrowIfNull(recovery);
-        foreach (var record in _records)
+        foreach (var record in _records.Skip((int)TruncatedThrough))
         {
             switch (record.Type)
             {
@@ -136,6 +143,36 @@ public sealed class MemoryLogStore
                     break;
             }
         }
+    }
+
+    /// <summary>
+    /// What must be recorded again before the records up to a position may go: the devices whose windows, origins or key epochs they hold, with
+    /// the newest incarnation found and its highest number.
+    /// </summary>
+    public IReadOnlyList<(ulong Device, uint Incarnation, ulong Number, bool HasKeyEpoch)> CarriedBefore(long position)
+    {
+        var carried = new SortedDictionary<ulong, (uint Incarnation, ulong Number, bool HasKeyEpoch)>();
+        foreach (var record in _records.Take((int)position).Skip((int)TruncatedThrough))
+        {
+            var isEntry = record.Type is LogRecordType.Message or LogRecordType.Receipt;
+            if (!isEntry && record.Type is not (LogRecordType.Window or LogRecordType.Device)) continue;
+            if (isEntry && record.Incarnation == 0) continue;
+            var device = isEntry ? record.Sender : record.Mailbox;
+            var known = carried.GetValueOrDefault(device);
+            if (record.Type == LogRecordType.Device) known.HasKeyEpoch = true;
+            else if (record.Incarnation > known.Incarnation) (known.Incarnation, known.Number) = (record.Incarnation, isEntry ? record.Number : 0);
+            else if (record.Incarnation == known.Incarnation && isEntry) known.Number = Math.Max(known.Number, record.Number);
+            carried[device] = known;
+        }
+
+        return [.. carried.Select(c => (c.Key, c.Value.Incarnation, c.Value.Number, c.Value.HasKeyEpoch))];
+    }
+
+    /// <summary>Drops the records up to a position, all of it durable; what was to be carried is durable behind it.</summary>
+    public void Truncate(long through)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(through, CommittedThrough);
+        TruncatedThrough = Math.Max(TruncatedThrough, through);
     }
 
     /// <summary>The records from a position on, as a line each: for the message of a failed test.</summary>

@@ -1,3 +1,6 @@
-using Gateway.Simulation;
+namespace Gateway.Simulation;
 
-return SweepCommand.Run(args, Console.Out, Console.Error);
+internal static class Program
+{
+    private static int Main(string[] arguments) => SweepCommand.Run(arguments, Console.Out, Console.Error);
+}

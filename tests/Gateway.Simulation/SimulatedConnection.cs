@@ -39,7 +39,7 @@ public sealed class SimulatedConnection
     public int DownstreamBytes => IsDistant ? Outgoing.Length - ArrivedAtDevice : 0;
 
     /// <summary>The device's end knows that nothing more comes.</summary>
-    public bool IsOver => IsClosed && DownstreamBytes == 0 && Route is not { IsDead: true };
+    public bool IsOver => (IsClosed || IsLingering) && DownstreamBytes == 0 && Route is not { IsDead: true };
 
     public int UnsentBytes => Unsent.Length;
 
@@ -62,6 +62,9 @@ public sealed class SimulatedConnection
     internal Route? Route { get; set; }
 
     internal bool IsClosing { get; set; }
+
+    /// <summary>The node has said its last word and waits for the device's end, so that the word is not lost to a reset.</summary>
+    internal bool IsLingering { get; set; }
     internal bool Lags { get; set; }
     internal bool HasEnded { get; set; }
     internal bool HasDrained { get; set; }

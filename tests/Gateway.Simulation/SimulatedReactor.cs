@@ -267,21 +267,24 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
     }
 
     /// <summary>
-    /// A frame that a busier host had in hand when the session ended: the home must have nothing to do with it (rule 6). Only under an observer,
-    /// since the node's own host drops what a closing connection says.
+    /// What comes from a connection whose session has ended: the home must have nothing to do with it (rule 6). Only under an observer, since the
+    /// node's own host drops what a closing connection says; one that has frames in hand when the session ends might not.
     /// </summary>
     private void PresentStale(SimulatedConnection connection)
     {
-        if (_net.Observer is null || connection.Session == 0 || connection.Input.Length == 0) return;
-        var bytes = connection.Input.Bytes;
-        var status = FrameReader.TryRead(
-            ref bytes, ConnectionRules.MaxClientPayloadBytes(ConnectionPhase.Established, _net.Options.Home.MaxBodyBytes), out var type, out var payload);
-        if (status != FrameStatus.Frame) return;
-        var consumed = connection.Input.Length - bytes.Length;
-        _net.Observer.OnFrame(connection, type, payload);
-        if (Home.OnFrame(connection.Id, connection.Session, type, payload) != FrameResult.Closed)
-            throw new PromiseBrokenException($"Rule 6: {type} of a session that has ended was taken.");
-        connection.Input.Consume(consumed);
+        if (_net.Observer is null) return;
+        while (connection.Session != 0 && connection.Input.Length != 0)
+        {
+            var bytes = connection.Input.Bytes;
+            var limit = ConnectionRules.MaxClientPayloadBytes(ConnectionPhase.Established, _net.Options.Home.MaxBodyBytes);
+            if (FrameReader.TryRead(ref bytes, limit, out var type, out var payload) != FrameStatus.Frame) break;
+            _net.Observer.OnFrame(connection, type, payload);
+            if (Home.OnFrame(connection.Id, connection.Session, type, payload) != FrameResult.Closed)
+                throw new PromiseBrokenException($"Rule 6: {type} of a session that has ended was taken.");
+            connection.Input.Consume(connection.Input.Length - bytes.Length);
+        }
+
+        if (connection.Session == 0 || connection.HasEnded) connection.Input.Clear();
     }
 
     private void Refuse(SimulatedConnection connection, ErrorCode error, FrameType type)
@@ -330,7 +333,8 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
         }
         else if (connection.IsClosing)
         {
-            Forget(connection);
+            if (connection.IsDistant && !connection.HasEnded) Linger(connection);
+            else Forget(connection);
         }
         else if (connection.Lags)
         {
@@ -338,6 +342,13 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
             connection.Lags = false;
             connection.HasDrained = true;
         }
+    }
+
+    private void Linger(SimulatedConnection connection)
+    {
+        if (connection.IsLingering) return;
+        connection.IsLingering = true;
+        _net.Observer?.OnFlushed(connection);
     }
 
     private void Forget(SimulatedConnection connection)

@@ -49,10 +49,10 @@ class Mutation:
         return text
 
 
-def read_all():
-    """Mutations of every rule-*.txt beside this file: '= name', 'rule n: what it says', 'file', 'tests', then '-' and '+' lines."""
+def read_all(files="rule-*.txt"):
+    """Mutations of every such file beside this one: '= name', 'rule n: what it says', 'file', 'tests', then '-' and '+' lines."""
     mutations = []
-    for path in sorted(Path(__file__).parent.glob("rule-*.txt")):
+    for path in sorted(Path(__file__).parent.glob(files)):
         sign = ""
         for line in path.read_text().splitlines():
             if line.startswith("= "):

@@ -22,6 +22,8 @@ public enum FaultKind
     SlowLanes,
     /// <summary>One reactor makes no turns.</summary>
     StalledReactor,
+    /// <summary>The log drops its oldest records, after what still counts of them was recorded again.</summary>
+    Compaction,
     /// <summary>Every device loses its connection and comes back at once.</summary>
     ReconnectStorm,
 

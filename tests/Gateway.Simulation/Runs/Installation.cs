@@ -11,7 +11,7 @@ namespace Gateway.Simulation;
 internal sealed class Installation
 {
     private readonly SimulatedRun _run;
-    private readonly Dice _dice;
+    private readonly Chance _chance;
     private readonly string _name;
     private readonly HashSet<ulong> _rejected = [];
     private readonly HashSet<Address> _blocked = [];
@@ -19,19 +19,20 @@ internal sealed class Installation
     private int _messages;
     private int _freshAskedAtWelcome;
     private bool _owesAcknowledgement;
+    private bool _owesCredit;
     private long _resendAtMicros;
     private ulong? _truePosition;
     private bool _pretended;
 
-    public Installation(SimulatedRun run, DeviceSlot slot, Dice dice, string name)
+    public Installation(SimulatedRun run, DeviceSlot slot, Chance chance, string name)
     {
         _run = run;
-        _dice = dice;
+        _chance = chance;
         _name = name;
         Slot = slot;
         Device = run.Net.AddDevice(slot.Address);
         Device.Acknowledges = false;
-        Device.TrustsSettled = dice.OneIn(2);
+        Device.TrustsSettled = chance.OneIn(2);
         Device.KeyEpoch = run.Net.CurrentEpoch(slot.Address);
         Device.Rejects = delivered => (IsRejecting && _rejected.Add(delivered.Sequence)) || _rejected.Contains(delivered.Sequence);
         RestoreCredit();
@@ -63,8 +64,16 @@ internal sealed class Installation
 
     public void RestoreCredit()
     {
-        Device.CreditMessages = (uint)_dice.Pick(1, 3, 64, 64);
-        Device.CreditBytes = (uint)_dice.Pick(100, 10_000, 1_000_000);
+        Device.CreditMessages = (uint)_chance.Pick(1, 3, 64, 64);
+        Device.CreditBytes = (uint)_chance.Pick(100, 10_000, 1_000_000);
+    }
+
+    /// <summary>Grants another credit; while it logs in, as soon as it is welcome, since it may have told the old one.</summary>
+    public void Grant(uint messages, uint bytes)
+    {
+        (Device.CreditMessages, Device.CreditBytes) = (messages, bytes);
+        _owesCredit = !Device.IsWelcome;
+        if (Device.IsWelcome) Device.GiveCredit(messages, bytes);
     }
 
     /// <summary>A moment in which the program does something of its own accord. Returns when the next is.</summary>
@@ -82,7 +91,7 @@ internal sealed class Installation
             if (!_run.IsMended) Write();
         }
 
-        return _dice.Spread(_run.Plan.ThinkMicros / 10, _run.Plan.ThinkMicros * 4L);
+        return _chance.Spread(_run.Plan.ThinkMicros / 10, _run.Plan.ThinkMicros * 4L);
     }
 
     /// <summary>Bytes have arrived, or the end of the connection.</summary>
@@ -91,7 +100,7 @@ internal sealed class Installation
         if (IsShut) return;
         Device.Receive();
         for (; _heard < Device.Heard.Count; _heard++) OnHeard(Device.Heard[_heard]);
-        if (Device.Connection is { IsOver: true } && ComesBackAtMicros < _run.NowMicros) ComeBackAfter(_dice.Spread(500, 400_000));
+        if (Device.Connection is { IsOver: true } && ComesBackAtMicros < _run.NowMicros) ComeBackAfter(_chance.Spread(500, _run.Plan.LoadMicros / 8));
     }
 
     public void Acknowledge()
@@ -104,7 +113,7 @@ internal sealed class Installation
 
     public void GiveUpOne()
     {
-        if (Device.Outbox.Count != 0) Device.Abandon(Device.Outbox.Keys.ElementAt(_dice.Next(Device.Outbox.Count)));
+        if (Device.Outbox.Count != 0) Device.Abandon(Device.Outbox.Keys.ElementAt(_chance.Next(Device.Outbox.Count)));
     }
 
     public void ForgetEverything()
@@ -113,7 +122,7 @@ internal sealed class Installation
         (_truePosition, Provokes) = (null, ErrorCode.None);
         _owesAcknowledgement = false;
         HasRefused = false;
-        ComeBackAfter(_dice.Spread(100, 200_000));
+        ComeBackAfter(_chance.Spread(100, _run.Plan.LoadMicros / 8));
     }
 
     /// <summary>Gives up a connection of which nothing is heard.</summary>
@@ -121,7 +130,7 @@ internal sealed class Installation
     {
         if (Device.Connection != route.Connection) return;
         Device.LetGo();
-        ComeBackAfter(_dice.Spread(500, 400_000));
+        ComeBackAfter(_chance.Spread(500, _run.Plan.LoadMicros / 8));
     }
 
     /// <summary>Its next login claims what it was never sent.</summary>
@@ -143,15 +152,15 @@ internal sealed class Installation
         }
 
         _pretended = Provokes != ErrorCode.None;
-        _run.Connect(this, _dice);
+        _run.Connect(this, _chance);
     }
 
     private void Write()
     {
-        for (var n = _dice.Next(_dice.OneIn(8) ? 12 : 3); n > 0 && Device.WindowRoom > 0; n--)
+        for (var n = _chance.Next(_chance.OneIn(8) ? 12 : 3); n > 0 && Device.WindowRoom > 0; n--)
         {
-            var to = _run.Plan.Devices[_dice.Next(_run.Plan.Devices.Count)];
-            var number = _dice.OneIn(9) && LastMessage() is { } read
+            var to = _run.Plan.Devices[_chance.Next(_run.Plan.Devices.Count)];
+            var number = _chance.OneIn(9) && LastMessage() is { } read
                 ? Device.Enqueue(read.From, ReadBodyOf(read), SendKind.Read)
                 : Device.Enqueue(to, BodyOf());
             var entry = Device.Outbox[number];
@@ -159,17 +168,17 @@ internal sealed class Installation
             else HasRefused = true;
         }
 
-        if (_dice.OneIn(12)) Device.Ping((ulong)_messages);
-        if (_dice.OneIn(12)) Device.SendEphemeral(_run.Plan.Devices[_dice.Next(_run.Plan.Devices.Count)], EphemeralKind.Typing, "");
-        if (_dice.OneIn(25)) Device.GiveCredit(Device.CreditMessages, Device.CreditBytes);
-        if (_dice.OneIn(25) && Device.Outbox.Count != 0) Device.Transmit(Device.Outbox.Keys.First());
+        if (_chance.OneIn(12)) Device.Ping((ulong)_messages);
+        if (_chance.OneIn(12)) Device.SendEphemeral(_run.Plan.Devices[_chance.Next(_run.Plan.Devices.Count)], EphemeralKind.Typing, "");
+        if (_chance.OneIn(25)) Device.GiveCredit(Device.CreditMessages, Device.CreditBytes);
+        if (_chance.OneIn(25) && Device.Outbox.Count != 0) Device.Transmit(Device.Outbox.Keys.First());
     }
 
     private Delivered? LastMessage() => Device.Inbox.Count == 0 ? null : Device.Inbox[^1];
 
     private string BodyOf()
     {
-        var padding = _dice.OneIn(12) ? _dice.Next(1500) : _dice.Next(30);
+        var padding = _chance.OneIn(12) ? _chance.Next(1500) : _chance.Next(30);
         return FormattableString.Invariant($"{_name}.{++_messages}{new string('x', padding)}");
     }
 
@@ -218,9 +227,10 @@ internal sealed class Installation
             case Welcomed:
                 _freshAskedAtWelcome = Route!.Session!.FreshAsked;
                 Slot.WelcomedInRun = _run.NodeRuns;
+                if (_owesCredit) Grant(Device.CreditMessages, Device.CreditBytes);
                 break;
             case MailboxFrame:
-                if (_dice.OneIn(3) && Acknowledges) Acknowledge();
+                if (_chance.OneIn(3) && Acknowledges) Acknowledge();
                 else _owesAcknowledgement = true;
                 break;
             case Refused refused when !refused.Reason.IsFinal():
@@ -237,14 +247,14 @@ internal sealed class Installation
 
     private void OnFailed(Failed failed)
     {
-        ComeBackAfter(_dice.Spread(500, 400_000));
+        ComeBackAfter(_chance.Spread(500, _run.Plan.LoadMicros / 8));
         switch (failed.Code)
         {
             case ErrorCode.Kicked or ErrorCode.Overloaded or ErrorCode.IdleTimeout:
                 return;
             case ErrorCode.TakenOver when Slot.HasLoggedInElsewhere:
                 // Its user comes back to it some time.
-                ComeBackAfter(_dice.Spread(200_000, 2_000_000));
+                ComeBackAfter(_chance.Spread(_run.Plan.LoadMicros / 50, _run.Plan.LoadMicros));
                 return;
             case ErrorCode.IncarnationFenced when _run.Judge.Mailbox(Slot.Address.Value).FreshAsked > _freshAskedAtWelcome:
                 Device.Forget();

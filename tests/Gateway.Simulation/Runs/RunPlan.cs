@@ -34,11 +34,19 @@ public sealed record RunPlan
 
     public required IReadOnlyList<Fault> Faults { get; init; }
 
+    /// <summary>
+    /// Records that the log claims to be durable and that are not. Never drawn: it shows that a run notices, and how it tells.
+    /// </summary>
+    public int LogClaimsAhead { get; init; }
+
+    /// <summary>The run of the node, from 1 on, in which its log begins to lie.</summary>
+    public int LogLiesFromRun { get; init; } = 1;
+
     public static RunPlan Draw(int seed)
     {
-        var dice = new Dice((ulong)seed);
-        var devices = 3 + dice.Next(5);
-        var thinkMicros = (int)dice.Spread(10_000, 60_000);
+        var chance = new Chance((ulong)seed);
+        var devices = 3 + chance.Next(5);
+        var thinkMicros = (int)chance.Spread(10_000, 60_000);
         // About as much work in every run: fewer or slower devices have more time.
         var loadMicros = 30L * thinkMicros / devices * 5;
         return new RunPlan
@@ -47,41 +55,49 @@ public sealed record RunPlan
             Node = new HomeNetOptions
             {
                 Seed = seed,
-                Homes = dice.Pick(1, 2, 3, 8),
-                ReplySlots = dice.Pick(1, 1, 2, 5, 64),
+                Homes = chance.Pick(1, 2, 3, 8),
+                ReplySlots = chance.Pick(1, 1, 2, 5, 64),
                 Notices = 4,
                 Home = new HomeOptions
                 {
                     MeasureQueues = false,
-                    PageEntries = dice.Pick(1, 3, 64),
-                    PageBytes = dice.Pick(64, 1024, 65_536),
-                    HotBytes = dice.Pick(64, 1024, 16_384),
-                    MaxUncommitted = dice.Pick(3, 8, 1024),
-                    MaxDelivered = dice.Pick(24, 1024),
-                    MaxUnsentBytes = dice.Pick(512, 65_536),
-                    RedeliverAfterMs = dice.Pick(300, 2_000, 30_000),
+                    PageEntries = chance.Pick(1, 3, 64),
+                    PageBytes = chance.Pick(64, 1024, 65_536),
+                    HotBytes = chance.Pick(64, 1024, 16_384),
+                    MaxMailboxEntries = chance.Pick(long.MaxValue, long.MaxValue, 6),
+                    MaxPendingBytes = chance.Pick(long.MaxValue, long.MaxValue, 4_000),
+                    MaxUncommitted = chance.Pick(3, 8, 1024),
+                    MaxDelivered = chance.Pick(24, 1024),
+                    MaxUnsentBytes = chance.Pick(512, 65_536),
+                    RedeliverAfterMs = chance.Pick(20, 200, 2_000, 30_000),
                     MaxRedeliverAfterMs = 4_000,
-                    RetryAfterMs = (uint)dice.Pick(5, 50, 300),
+                    RetryAfterMs = (uint)chance.Pick(5, 50, 300),
                 },
             },
-            PagesPerHome = dice.Pick(1, 2, 8),
+            PagesPerHome = chance.Pick(1, 2, 8),
             Devices = [.. Enumerable.Range(0, devices).Select(i => AddressOf(i))],
             LoadMicros = loadMicros,
             ThinkMicros = thinkMicros,
-            CommitMicros = (int)dice.Spread(50, 8_000),
-            LaneMicros = (int)dice.Spread(2, 4_000),
-            Faults = DrawFaults(dice, loadMicros),
+            CommitMicros = (int)chance.Spread(50, 8_000),
+            LaneMicros = (int)chance.Spread(2, 4_000),
+            Faults = DrawFaults(chance, loadMicros),
         };
     }
 
     /// <summary>Every third device is the second one of the user before it.</summary>
     private static Address AddressOf(int index) => new(AddressKind.User, (ulong)(15_550_001 + index - index % 3 / 2), index % 3 / 2);
 
-    private static Fault[] DrawFaults(Dice dice, long loadMicros)
+    private static Fault[] DrawFaults(Chance chance, long loadMicros)
     {
-        var faults = new Fault[6 + dice.Next(15)];
+        var faults = new Fault[8 + chance.Next(17)];
         for (var i = 0; i < faults.Length; i++)
-            faults[i] = new Fault(1 + (long)(dice.Next() % (ulong)loadMicros), (FaultKind)dice.Next(FaultKinds), dice.Next(int.MaxValue), dice.Next(int.MaxValue));
+        {
+            var (at, device) = (1 + (long)(chance.Next() % (ulong)loadMicros), chance.Next(int.MaxValue));
+            // Troubles come together: one in three strikes the same device, soon after the one before.
+            if (i != 0 && chance.OneIn(3)) (at, device) = (faults[i - 1].AtMicros + chance.Spread(100, 30_000), faults[i - 1].A);
+            faults[i] = new Fault(at, (FaultKind)chance.Next(FaultKinds), device, chance.Next(int.MaxValue));
+        }
+
         return [.. faults.OrderBy(f => f.AtMicros)];
     }
 }

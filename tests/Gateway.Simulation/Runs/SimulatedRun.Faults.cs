@@ -9,6 +9,9 @@ public sealed partial class SimulatedRun
 {
     private const int MaxInstallations = 4;
 
+    /// <summary>The run of the node in which a revocation is not durable yet.</summary>
+    private int _revokingInRun;
+
     private void Inflict(Fault fault)
     {
         if (IsMended) return;
@@ -31,20 +34,20 @@ public sealed partial class SimulatedRun
     private bool InflictOnNode(Fault fault)
     {
         var store = Net.Store;
-        var lasts = Lasts(fault, 20_000, 3_000_000);
+        var lasts = Lasts(fault, Plan.LoadMicros / 50, Plan.LoadMicros);
         switch (fault.Kind)
         {
             case FaultKind.Crash when _isDown:
                 return false;
             case FaultKind.Crash:
-                KillNode(Lasts(fault, 1_000, 1_000_000), tellsDevices: fault.A % 3 != 0);
+                KillNode(Lasts(fault, 1_000, Plan.LoadMicros / 2), tellsDevices: fault.A % 3 != 0);
                 return true;
             case FaultKind.FailStop when _isDown || store.Outcome != LogOutcome.Committed:
                 return false;
             case FaultKind.FailStop:
                 store.Outcome = fault.A % 2 == 0 ? LogOutcome.Unknown : LogOutcome.Fenced;
                 // The pages on their way still come; nothing else does.
-                In(Lasts(fault, 1_000, 100_000), Happening.FaultEnds, 0, () => KillNode(Lasts(fault, 1_000, 1_000_000), tellsDevices: true));
+                In(Lasts(fault, 1_000, 100_000), Happening.FaultEnds, 0, () => KillNode(Lasts(fault, 1_000, Plan.LoadMicros / 2), tellsDevices: true));
                 return true;
             case FaultKind.SlowDisk:
                 _diskSlowness = 10 + fault.B % 90;
@@ -84,7 +87,12 @@ public sealed partial class SimulatedRun
                 After(lasts, () => _laneSlowness = 1);
                 return true;
             case FaultKind.StalledReactor:
-                _stalledUntil[fault.A % _stalledUntil.Length] = NowMicros + Lasts(fault, 1_000, 500_000);
+                _stalledUntil[fault.A % _stalledUntil.Length] = NowMicros + Lasts(fault, 1_000, Plan.LoadMicros / 2);
+                return true;
+            case FaultKind.Compaction when _isDown || store.Outcome != LogOutcome.Committed:
+                return false;
+            case FaultKind.Compaction:
+                Compact(store.CommittedThrough - (long)(store.CommittedThrough * (fault.B % 50 / 100.0)));
                 return true;
             case FaultKind.ReconnectStorm:
                 foreach (var route in _routes.ToList()) Break(route);
@@ -100,7 +108,7 @@ public sealed partial class SimulatedRun
     {
         var active = slot.Active;
         var route = active.Device.IsConnected ? active.Route : null;
-        var lasts = Lasts(fault, 20_000, 3_000_000);
+        var lasts = Lasts(fault, Plan.LoadMicros / 50, Plan.LoadMicros);
         switch (fault.Kind)
         {
             case FaultKind.Reset when route is null:
@@ -126,7 +134,7 @@ public sealed partial class SimulatedRun
                 return true;
             case FaultKind.SlowNetwork:
                 var latency = slot.LatencyMicros;
-                slot.LatencyMicros = 20_000 + fault.B % 500_000;
+                slot.LatencyMicros = 20_000 + fault.B % Math.Max(1, Plan.LoadMicros / 4);
                 After(lasts, () => slot.LatencyMicros = latency);
                 return true;
             case FaultKind.Trickle:
@@ -139,12 +147,12 @@ public sealed partial class SimulatedRun
                 After(lasts, () => ReadAgain(active));
                 return true;
             case FaultKind.NoCredit:
-                Grant(active, (uint)(fault.B % 2), (uint)(fault.B % 100));
+                active.Grant((uint)(fault.B % 2), (uint)(fault.B % 100));
                 After(lasts, () => RestoreCredit(active));
                 return true;
             case FaultKind.NeverAcknowledges:
                 active.Acknowledges = false;
-                After(lasts * 2, () => active.Acknowledges = true);
+                After(lasts, () => active.Acknowledges = true);
                 return true;
             case FaultKind.Rejects:
                 active.IsRejecting = true;
@@ -153,8 +161,8 @@ public sealed partial class SimulatedRun
             case FaultKind.LogsInTwice when !IsReachable(slot):
                 return false;
             case FaultKind.LogsInTwice:
-                Connect(active, _dice);
-                if (fault.B % 2 == 0) Connect(active, _dice);
+                Connect(active, _chance);
+                if (fault.B % 2 == 0) Connect(active, _chance);
                 return true;
             case FaultKind.SecondInstallation when slot.Installations.Count == MaxInstallations:
                 return false;
@@ -166,7 +174,7 @@ public sealed partial class SimulatedRun
                 active.ForgetEverything();
                 return true;
             case FaultKind.RevokedKey:
-                return !_isDown && Revoke(slot.Address);
+                return !_isDown && _revokingInRun != NodeRuns && Revoke(slot.Address);
             case FaultKind.Kick:
                 return !_isDown && Kick(slot.Address);
             case FaultKind.GivesUp:
@@ -188,8 +196,8 @@ public sealed partial class SimulatedRun
         if (route.IsDead) return;
         route.IsDead = true;
         route.Connection.LoseTransit();
-        In(_dice.Spread(50_000, 3_000_000), Happening.FaultEnds, 0, () => route.Installation.TakeForDead(route), ofThisNode: false);
-        In(_dice.Spread(2_000_000, 20_000_000), Happening.HostTimeout, 0, route);
+        In(_chance.Spread(Plan.LoadMicros / 100, Plan.LoadMicros), Happening.FaultEnds, 0, () => route.Installation.TakeForDead(route), ofThisNode: false);
+        In(_chance.Spread(2_000_000, 20_000_000), Happening.HostTimeout, 0, route);
     }
 
     private bool Kick(Address device)
@@ -201,7 +209,7 @@ public sealed partial class SimulatedRun
         return true;
     }
 
-    /// <summary>As the node's operator does it: the epoch is durable, then it counts, then the session ends.</summary>
+    /// <summary>As the node's operator does it, one at a time: the epoch is durable, then it counts, then the session ends.</summary>
     private bool Revoke(Address device)
     {
         var reactor = Net.ReactorOf(device);
@@ -209,10 +217,12 @@ public sealed partial class SimulatedRun
         reactor.Enter();
         var taken = reactor.Home.TrySetKeyEpoch(device, epoch, () =>
         {
+            _revokingInRun = 0;
             Net.SetKeyEpoch(device, epoch);
             Judge.OnRevoked(device.Value, epoch);
             reactor.Home.Kick(device, ErrorCode.KeyRevoked);
         });
+        if (taken) _revokingInRun = NodeRuns;
         Wake(reactor.Index);
         return taken;
     }
@@ -224,16 +234,10 @@ public sealed partial class SimulatedRun
         installation.Listen();
     }
 
-    private static void Grant(Installation installation, uint messages, uint bytes)
-    {
-        (installation.Device.CreditMessages, installation.Device.CreditBytes) = (messages, bytes);
-        if (installation.Device.IsWelcome) installation.Device.GiveCredit(messages, bytes);
-    }
-
     private static void RestoreCredit(Installation installation)
     {
         installation.RestoreCredit();
-        Grant(installation, installation.Device.CreditMessages, installation.Device.CreditBytes);
+        installation.Grant(installation.Device.CreditMessages, installation.Device.CreditBytes);
     }
 
     private static void SayWhatNobodyMay(Installation installation, int which)
@@ -276,9 +280,9 @@ public sealed partial class SimulatedRun
 
     private void After(long micros, Action end) => In(micros, Happening.FaultEnds, 0, end, ofThisNode: false);
 
-    private static long Lasts(Fault fault, long low, long high) => new Dice((ulong)fault.B).Spread(low, high);
+    private static long Lasts(Fault fault, long low, long high) => new Chance((ulong)fault.B).Spread(low, high);
 
-    private long Latency(DeviceSlot slot) => 1 + (long)(_dice.Next() % (ulong)slot.LatencyMicros);
+    private long Latency(DeviceSlot slot) => 1 + (long)(_chance.Next() % (ulong)slot.LatencyMicros);
 
     private void Count(FaultKind kind, int states)
     {
@@ -299,7 +303,7 @@ public sealed partial class SimulatedRun
         if (!device.IsConnected) Add(DeviceState.Absent);
         else if (!device.IsWelcome) Add(DeviceState.LoggingIn);
         if (_isDown || slot.WelcomedInRun != NodeRuns) Add(DeviceState.Restarting);
-        if (_routes.Exists(r => r.Session?.Mailbox == mailbox && r.Connection != mailbox.Current && r.Connection.Session != 0)) Add(DeviceState.TakenOver);
+        if (session is not null && _routes.Exists(r => r.Session?.Mailbox == mailbox && r.Connection != mailbox.Current && r.Connection.Session != 0)) Add(DeviceState.TakenOver);
         if (mailbox.Current is { IsPaused: true }) Add(DeviceState.ParkedForCredit);
         if (mailbox.Pending.Count != 0 && mailbox.Pending[0].Sequence <= mailbox.Processed) Add(DeviceState.ReceiptOwed);
         if (device.IsWelcome && slot.Active.HasRefused) Add(DeviceState.RefusedForNow);

@@ -5,19 +5,21 @@ namespace Gateway.Simulation;
 /// <summary>The way between devices and node: delay, pieces, and the ways in which it ends.</summary>
 public sealed partial class SimulatedRun
 {
+    private const int LingerMicros = 2_000_000;
+
     private readonly List<Route> _routes = [];
     private Installation? _connecting;
 
     internal bool IsReachable(DeviceSlot slot) => !_isDown && slot.OfflineUntilMicros <= NowMicros;
 
     /// <summary>Opens a connection at any reactor and says hello.</summary>
-    internal void Connect(Installation installation, Dice dice)
+    internal void Connect(Installation installation, Chance chance)
     {
         var slot = installation.Slot;
         slot.HasLoggedInElsewhere |= _routes.Exists(r => r.Installation.Slot == slot && !r.Connection.IsClosed);
         if (installation.Route is { } old) Abandon(old);
         _connecting = installation;
-        installation.Device.Connect(dice.Next(Net.Reactors.Count));
+        installation.Device.Connect(chance.Next(Net.Reactors.Count));
         _connecting = null;
         var route = installation.Route!;
         route.Provoked = installation.Provokes;
@@ -39,10 +41,11 @@ public sealed partial class SimulatedRun
 
     void INodeObserver.OnFlushed(SimulatedConnection connection)
     {
-        if (connection.IsClosed) Judge.OnClosed(connection);
+        if (connection.IsClosed || connection.IsLingering) Judge.OnClosed(connection);
         // A connection that the doorman refused has written before its device has.
         if (connection.Route is not { } route) return;
         if (connection.IsClosed) _routes.Remove(route);
+        else if (connection.IsLingering) In(LingerMicros, Happening.RouteEnds, 0, route);
         if (route.IsDead) return;
         if (route.IsLeft)
         {
@@ -52,7 +55,7 @@ public sealed partial class SimulatedRun
         }
 
         MoveBack(route);
-        if (connection.IsClosed && connection.DownstreamBytes == 0) In(Latency(route), Happening.DeviceSeesEnd, 0, route, ofThisNode: false);
+        if ((connection.IsClosed || connection.IsLingering) && connection.DownstreamBytes == 0) In(Latency(route), Happening.DeviceSeesEnd, 0, route, ofThisNode: false);
     }
 
     void INodeObserver.OnDeviceLeft(SimulatedConnection connection)
@@ -65,14 +68,14 @@ public sealed partial class SimulatedRun
     {
         if (route.IsLeft || route.Connection.IsClosed) return;
         route.IsLeft = true;
-        In(_dice.Spread(2_000_000, 20_000_000), Happening.HostTimeout, 0, route);
+        In(_chance.Spread(2_000_000, 20_000_000), Happening.HostTimeout, 0, route);
         if (!route.IsDead && route.Connection.UpstreamBytes == 0) In(Latency(route), Happening.ReachesNode, 0, route);
     }
 
     /// <summary>The device has another connection now and has forgotten this one, which stays as it is until somebody notices.</summary>
     private void Abandon(Route route)
     {
-        if (!route.Connection.IsClosed && !route.IsLeft) In(_dice.Spread(2_000_000, 20_000_000), Happening.HostTimeout, 0, route);
+        if (!route.Connection.IsClosed && !route.IsLeft) In(_chance.Spread(2_000_000, 20_000_000), Happening.HostTimeout, 0, route);
     }
 
     private void Move(Route route)
@@ -114,8 +117,15 @@ public sealed partial class SimulatedRun
         if (route.IsDead || route.IsLeft || connection.DownstreamBytes == 0) return;
         connection.ArriveAtDevice(Piece(route, connection.DownstreamBytes));
         MoveBack(route);
-        if (route.Installation.Device.Connection == connection) route.Installation.Listen();
-        else if (!connection.IsClosed) Leave(route); // of a connection it has forgotten
+        if (route.Installation.Device.Connection != connection) Leave(route); // it has forgotten this connection
+        else SeeEnd(route);
+    }
+
+    /// <summary>The device reads what there is, and answers the end with its own.</summary>
+    private void SeeEnd(Route route)
+    {
+        route.Installation.Listen();
+        if (route.Connection.IsOver) Leave(route);
     }
 
     /// <summary>A reset: both ends are told, and what was under way is lost.</summary>
@@ -137,12 +147,12 @@ public sealed partial class SimulatedRun
     private long Latency(Route route)
     {
         var latency = route.Installation.Slot.LatencyMicros;
-        return latency / 2 + 1 + (long)(_dice.Next() % (ulong)latency);
+        return latency / 2 + 1 + (long)(_chance.Next() % (ulong)latency);
     }
 
     private int Piece(Route route, int bytes)
     {
         var most = Math.Min(bytes, route.Installation.Slot.PieceBytes);
-        return _dice.OneIn(4) ? 1 + _dice.Next(most) : most;
+        return _chance.OneIn(4) ? 1 + _chance.Next(most) : most;
     }
 }

@@ -1,4 +1,5 @@
 using Gateway.Messaging;
+using Gateway.Protocol;
 
 namespace Gateway.Simulation;
 
@@ -18,6 +19,7 @@ public sealed partial class SimulatedRun
     private void BeginNode()
     {
         NodeRuns++;
+        Net.Store.ClaimsAhead = NodeRuns >= Plan.LogLiesFromRun ? Plan.LogClaimsAhead : 0;
         var homes = Net.Reactors.Count;
         _turnDue = new bool[homes];
         _laneDue = new int[homes * homes];
@@ -31,7 +33,7 @@ public sealed partial class SimulatedRun
     {
         if (_isDown || _turnDue[reactor]) return;
         _turnDue[reactor] = true;
-        In(Math.Max(1 + _dice.Next(30), _stalledUntil[reactor] - NowMicros), Happening.Turn, reactor);
+        In(Math.Max(1 + _chance.Next(30), _stalledUntil[reactor] - NowMicros), Happening.Turn, reactor);
     }
 
     private void Turn(int reactor, bool submits)
@@ -68,7 +70,7 @@ public sealed partial class SimulatedRun
     {
         var index = lane.From * Net.Reactors.Count + lane.To;
         _laneDue[index]++;
-        In(_dice.Spread(1, Plan.LaneMicros * _laneSlowness), Happening.LaneArrives, index);
+        In(_chance.Spread(1, Plan.LaneMicros * _laneSlowness), Happening.LaneArrives, index);
     }
 
     private void ArriveOnLane(int index)
@@ -82,7 +84,7 @@ public sealed partial class SimulatedRun
         }
 
         _laneDue[index]--;
-        var pick = _dice.Next(lane.Count);
+        var pick = _chance.Next(lane.Count);
         if (pick < lane.Requests.Count) Net.Links.DeliverRequest(lane);
         else if (pick < lane.Requests.Count + lane.Replies.Count) Net.Links.DeliverReply(lane);
         else Net.Links.DeliverNotice(lane);
@@ -97,14 +99,14 @@ public sealed partial class SimulatedRun
         if (!_isCommitting && store.SubmittedThrough > store.CommittedThrough && store.Outcome == LogOutcome.Committed)
         {
             _isCommitting = true;
-            var takes = _dice.Spread(Math.Max(1, Plan.CommitMicros / 4), Plan.CommitMicros * 2L) * _diskSlowness;
+            var takes = _chance.Spread(Math.Max(1, Plan.CommitMicros / 4), Plan.CommitMicros * 2L) * _diskSlowness;
             In(Math.Max(takes, _diskStalledUntil - NowMicros + 1), Happening.Committed, 0, store.SubmittedThrough);
         }
 
         for (var i = 0; i < _pagesDue.Length; i++)
         {
             for (var asked = store.Homes[i].ReadsUnderWay; _pagesDue[i] < asked; _pagesDue[i]++)
-                In(_dice.Spread(1, 3_000) * _readSlowness, Happening.PageArrives, i);
+                In(_chance.Spread(1, 3_000) * _readSlowness, Happening.PageArrives, i);
         }
     }
 
@@ -130,8 +132,40 @@ public sealed partial class SimulatedRun
         if (_isDown) return;
         _pagesDue[home]--;
         var log = Net.Store.Homes[home];
-        log.CompleteRead(_dice.Next(log.ReadsUnderWay));
+        log.CompleteRead(_chance.Next(log.ReadsUnderWay));
         Wake(home);
+    }
+
+    /// <summary>As the node's host does it, a few devices at a time: carries what still counts, and truncates when that is durable.</summary>
+    private void Compact(long through)
+    {
+        var carried = new Queue<(ulong Device, uint Incarnation, ulong Number, bool HasKeyEpoch)>(Net.Store.CarriedBefore(through));
+        var carriedThrough = 0L;
+        Next();
+
+        void Next()
+        {
+            if (_isDown || Net.Store.Outcome != LogOutcome.Committed) return;
+            while (carried.TryPeek(out var next) && TryCarry(new Address(next.Device), next.Incarnation, next.Number, next.HasKeyEpoch)) carried.Dequeue();
+            if (carried.Count == 0 && carriedThrough == 0) carriedThrough = Net.Store.Appended;
+            if (carried.Count != 0 || Net.Store.CommittedThrough < carriedThrough)
+            {
+                In(2_000, Happening.FaultEnds, 0, (Action)Next);
+                return;
+            }
+
+            Net.Store.Truncate(through);
+            History.Say(FormattableString.Invariant($"the log is truncated through {through}"));
+        }
+    }
+
+    private bool TryCarry(Address device, uint incarnation, ulong number, bool hasKeyEpoch)
+    {
+        var reactor = Net.ReactorOf(device);
+        reactor.Enter();
+        Wake(reactor.Index);
+        if (hasKeyEpoch && !reactor.Home.TryCarryKeyEpoch(device, Net.CurrentEpoch(device))) return false;
+        return incarnation == 0 || reactor.Home.TryCarryWindow(device, incarnation, number);
     }
 
     /// <summary>The node dies. Its connections end, or seem to go on when the machine died with it.</summary>
@@ -155,8 +189,8 @@ public sealed partial class SimulatedRun
     private void StartNode()
     {
         var uncommitted = (int)(Net.Store.Appended - Net.Store.CommittedThrough);
-        var kept = _dice.OneIn(2) ? 0 : _dice.Next(uncommitted + 1);
-        int? homes = _dice.OneIn(4) ? _dice.Pick(1, 2, 3, 8) : null;
+        var kept = _chance.OneIn(2) ? 0 : _chance.Next(uncommitted + 1);
+        int? homes = _chance.OneIn(4) ? _chance.Pick(1, 2, 3, 8) : null;
         var faults = Net.Store;
         Net.Crash(kept, homes);
         // The disk is the same as before.

@@ -44,7 +44,7 @@ public sealed partial class SimulatedRun : INodeObserver
     private readonly record struct Happens(Happening What, int Run, int Index, object? Target);
 
     private readonly PriorityQueue<Happens, (long AtMicros, long Order)> _events = new();
-    private readonly Dice _dice;
+    private readonly Chance _chance;
     private readonly List<DeviceSlot> _slots = [];
     private long _order;
     private bool[] _turnDue = [];
@@ -55,14 +55,14 @@ public sealed partial class SimulatedRun : INodeObserver
         ArgumentNullException.ThrowIfNull(plan);
         Plan = plan;
         History = new History(keepsWords);
-        _dice = new Dice((ulong)plan.Seed ^ 0xD1CE_0000_0000_0000);
+        _chance = new Chance((ulong)plan.Seed ^ 0xCA5E_0000_0000_0000);
         Net = new HomeNet(plan.Node) { Observer = this };
         Net.Store.PagesPerHome = plan.PagesPerHome;
         Judge = new Judge(Net);
         BeginNode();
         foreach (var address in plan.Devices)
         {
-            var slot = new DeviceSlot(address) { LatencyMicros = _dice.Spread(30, 60_000) };
+            var slot = new DeviceSlot(address) { LatencyMicros = _chance.Spread(30, 60_000) };
             _slots.Add(slot);
             AddInstallation(slot);
         }
@@ -122,7 +122,7 @@ public sealed partial class SimulatedRun : INodeObserver
         {
             case Happening.Turn:
                 _turnDue[happens.Index] = false;
-                Turn(happens.Index, submits: !_dice.OneIn(6));
+                Turn(happens.Index, submits: !_chance.OneIn(6));
                 break;
             case Happening.Tick:
                 Tick();
@@ -143,7 +143,7 @@ public sealed partial class SimulatedRun : INodeObserver
                 ReachDevice((Route)happens.Target!);
                 break;
             case Happening.DeviceSeesEnd:
-                ((Route)happens.Target!).Installation.Listen();
+                SeeEnd((Route)happens.Target!);
                 break;
             case Happening.RouteEnds:
                 Break((Route)happens.Target!);
@@ -186,12 +186,12 @@ public sealed partial class SimulatedRun : INodeObserver
     private Installation AddInstallation(DeviceSlot slot)
     {
         var name = FormattableString.Invariant($"{_slots.IndexOf(slot)}.{slot.Installations.Count}");
-        var installation = new Installation(this, slot, new Dice(_dice.Next()), name);
+        var installation = new Installation(this, slot, new Chance(_chance.Next()), name);
         slot.Installations.Add(installation);
         foreach (var each in slot.Installations) each.Device.SharesMailbox = slot.Installations.Count > 1;
         // Some come late: what is sent to them waits.
-        if (slot.Installations.Count == 1 && _dice.OneIn(3)) installation.ComeBackAfter((long)(_dice.Next() % (ulong)Plan.LoadMicros));
-        In(_dice.Spread(10, Plan.ThinkMicros), Happening.DeviceThinks, 0, installation, ofThisNode: false);
+        if (slot.Installations.Count == 1 && _chance.OneIn(3)) installation.ComeBackAfter((long)(_chance.Next() % (ulong)Plan.LoadMicros));
+        In(_chance.Spread(10, Plan.ThinkMicros), Happening.DeviceThinks, 0, installation, ofThisNode: false);
         return installation;
     }
 

@@ -10,7 +10,7 @@ namespace Gateway.Simulation;
 public static class SweepCommand
 {
     private const string Usage = """
-        Gateway.Simulation --seeds N [--first N] [--threads N] [--until-failures N]    run N seeds
+        Gateway.Simulation --seeds N [--first N] [--threads N] [--until-failures N] [--brief]    run N seeds
         Gateway.Simulation --seed N [--verbose]                                        run one, and tell what happened
         """;
 
@@ -25,7 +25,7 @@ public static class SweepCommand
         for (var i = 0; i < arguments.Count; i++)
         {
             var name = arguments[i];
-            if (name == "--verbose")
+            if (name is "--verbose" or "--brief")
             {
                 options[name] = 1;
             }
@@ -43,7 +43,7 @@ public static class SweepCommand
 
         if (options.TryGetValue("--seed", out var seed)) return RunOne(seed, options.ContainsKey("--verbose"), output);
         if (options.TryGetValue("--seeds", out var seeds) && seeds > 0)
-            return RunMany(options.GetValueOrDefault("--first", 1), seeds, Math.Max(1, options.GetValueOrDefault("--threads", 2)), options.GetValueOrDefault("--until-failures", 5), output);
+            return RunMany(options.GetValueOrDefault("--first", 1), seeds, Math.Max(1, options.GetValueOrDefault("--threads", 2)), options, output);
         error.WriteLine(Usage);
         return 2;
     }
@@ -61,8 +61,9 @@ public static class SweepCommand
         return 1;
     }
 
-    private static int RunMany(int first, int seeds, int threads, int maxFailures, TextWriter output)
+    private static int RunMany(int first, int seeds, int threads, Dictionary<string, int> options, TextWriter output)
     {
+        var maxFailures = options.GetValueOrDefault("--until-failures", 5);
         var sweep = new Sweep(first, seeds);
         var clock = Stopwatch.StartNew();
         using (new Timer(_ => Tell(sweep, seeds, clock.Elapsed, output), null, ProgressEvery, ProgressEvery)) sweep.Run(threads, maxFailures);
@@ -75,7 +76,7 @@ public static class SweepCommand
         foreach (var (failed, broken) in sweep.Failures) output.WriteLine($"seed {failed}: {broken}");
         if (sweep.Failures.Count != 0)
         {
-            output.WriteLine(Shortening.Explain(RunPlan.Draw(sweep.Failures[0].Seed), sweep.Failures[0].Broken));
+            if (!options.ContainsKey("--brief")) output.WriteLine(Shortening.Explain(RunPlan.Draw(sweep.Failures[0].Seed), sweep.Failures[0].Broken));
             return 1;
         }
 

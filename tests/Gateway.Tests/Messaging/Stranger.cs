@@ -1,4 +1,3 @@
-using Dice = Gateway.Tests.Protocol.Dice;
 using Gateway.Protocol;
 using Gateway.Simulation;
 using Gateway.Tests.Protocol;

@@ -1,7 +1,7 @@
 namespace Gateway.Simulation;
 
 /// <summary>Random numbers from a seed: SplitMix64 (Steele, Lea, Flood 2014). The same on every runtime, and nothing to set up.</summary>
-internal sealed class Dice(ulong seed)
+internal sealed class Chance(ulong seed)
 {
     private ulong _state = seed;
 
