@@ -192,6 +192,13 @@ public sealed class MailboxPartition
 
     internal void RecoverRemoval(ulong mailbox, ulong sequence, RemoveReason reason, ushort code) => Take(mailbox, sequence, reason, code);
 
+    /// <summary>Entries whose records a repair gave up: accepted once, and lost.</summary>
+    internal void RecoverLost(long messages, long receipts)
+    {
+        Column(isReceipt: false).AddLost(messages);
+        Column(isReceipt: true).AddLost(receipts);
+    }
+
     private void Apply(in MailboxRecord record, long address, int bytes)
     {
         switch (record.Type)
@@ -307,6 +314,12 @@ public sealed class MailboxPartition
 
         public readonly LedgerColumn Column => new(
             Volatile.Read(in Accepted), Volatile.Read(in Delivered), Volatile.Read(in _rejected), Volatile.Read(in _expired), Volatile.Read(in _discarded), Volatile.Read(in _lost));
+
+        public void AddLost(long entries)
+        {
+            Accepted += entries;
+            _lost += entries;
+        }
 
         public void Remove(RemoveReason reason, long entries)
         {

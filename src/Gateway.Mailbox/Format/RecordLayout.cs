@@ -14,6 +14,7 @@ namespace Gateway.Mailbox.Format;
 /// DEVICE            device u64 | key epoch u32
 /// MARK              log identity u64 | durable address u64
 /// RESERVE           sequence u64
+/// GAP               lost messages u32 | lost receipts u32 | what the damaged stretch held
 /// </code>
 /// </summary>
 internal static class RecordLayout
@@ -64,6 +65,10 @@ internal static class RecordLayout
 
     public const int ReserveSequenceOffset = 8;
     public const int ReserveBytes = 16;
+
+    public const int GapMessagesOffset = 8;
+    public const int GapReceiptsOffset = 12;
+    public const int GapFixedBytes = 16;
 
     /// <summary>The longest fixed part of any record that is appended.</summary>
     public const int MaxFixedBytes = MessageFixedBytes;
@@ -136,6 +141,19 @@ internal static class RecordLayout
         record[TypeOffset] = (byte)RecordType.Reserve;
         BinaryPrimitives.WriteUInt64LittleEndian(record[ReserveSequenceOffset..], sequence);
         BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Compute(record[TypeOffset..ReserveBytes]));
+    }
+
+    /// <summary>
+    /// Makes a record of what lies in <paramref name="record"/>: its first <see cref="GapFixedBytes"/> bytes are overwritten, the others kept and
+    /// covered by the checksum, so that one small write turns a damaged stretch into a record.
+    /// </summary>
+    public static void WriteGap(Span<byte> record, uint messages, uint receipts)
+    {
+        record[..GapFixedBytes].Clear();
+        record[TypeOffset] = (byte)RecordType.Gap;
+        BinaryPrimitives.WriteUInt32LittleEndian(record[GapMessagesOffset..], messages);
+        BinaryPrimitives.WriteUInt32LittleEndian(record[GapReceiptsOffset..], receipts);
+        BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Compute(record[TypeOffset..]));
     }
 
     public static bool ChecksumHolds(ReadOnlySpan<byte> record) =>

@@ -25,12 +25,16 @@ internal sealed class LogScan(SegmentStore segments)
 
     private readonly byte[] _page = GC.AllocateUninitializedArray<byte>(segments.PageBytes);
 
-    public ScanStop Run(long from, IRecordSink sink)
+    /// <param name="from">A record's address, or a page's.</param>
+    /// <param name="sink">Takes the records.</param>
+    /// <param name="until">A page's address: what lies from there on is not looked at.</param>
+    public ScanStop Run(long from, IRecordSink sink, long until = long.MaxValue)
     {
         var pageBytes = segments.PageBytes;
         for (var address = from; ;)
         {
             var pageStart = address & ~(long)(pageBytes - 1);
+            if (pageStart >= until) return new ScanStop(address, "this is as far as was asked");
             if (pageStart >= segments.AllocatedThrough) return new ScanStop(address, "the segments end here");
             ReadAhead(pageStart);
             var read = segments.FileOf(pageStart).Read(segments.OffsetInFile(pageStart), _page);
@@ -41,7 +45,13 @@ internal sealed class LogScan(SegmentStore segments)
             while (offset < pageBytes)
             {
                 var length = BinaryPrimitives.ReadUInt32LittleEndian(_page.AsSpan(offset));
-                if (length == RecordLayout.EndOfPage) break;
+                if (length == RecordLayout.EndOfPage)
+                {
+                    // Erased flash reads as this mark, all of it; nothing but zeros is ever behind a true one.
+                    if (_page.AsSpan(offset + RecordLayout.LengthBytes).ContainsAnyExcept((byte)0)) return new ScanStop(pageStart + offset, "the page's end mark is followed by something");
+                    break;
+                }
+
                 if (length == 0) return new ScanStop(pageStart + offset, "nothing is written here");
                 if (length < RecordLayout.MailboxOffset || length > pageBytes || RecordLayout.LogBytes((int)length) > pageBytes - offset)
                     return new ScanStop(pageStart + offset, $"the record's length {length} is impossible");
