@@ -38,7 +38,7 @@ public class SurveyTests
                 log.Send(1, "torn, and nothing behind it says that it was promised");
             },
             leaveRunning: true);
-        var torn = folder.Records[^1];
+        var torn = folder.Records.Last(r => r.Type == RecordType.Message);
         folder.Flip(torn.Address + 40);
 
         var survey = folder.Survey();
@@ -46,7 +46,7 @@ public class SurveyTests
         Assert.Equal(LogState.TornTail, survey.State);
         Assert.Equal((torn.Address, "the record's checksum is wrong"), (survey.End.Address, survey.EndReason));
         Assert.Equal((folder.SegmentOf(0), DamagedFolder.Header + torn.Address), (survey.End.File, survey.End.Offset));
-        Assert.InRange(survey.CutBytes, torn.Length - 3, torn.Length + 4);
+        Assert.InRange(survey.CutBytes, folder.End - torn.Address - 3, folder.End - torn.Address);
         Assert.Equal(1, survey.Pending.Messages);
         Assert.Single(folder.Opened(out _));
     }
