@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using FASTER.core;
 using Gateway.Mailbox.Commit;
+using Gateway.Mailbox.Compaction;
 using Gateway.Mailbox.Faster;
 using Gateway.Mailbox.Format;
 using Gateway.Mailbox.Index;
@@ -31,7 +32,7 @@ public sealed class MailboxLog : IDisposable
     private readonly CommitPump _pump;
     private readonly SegmentKeeper _keeper;
     private readonly ProgressWatch _watch;
-    private readonly long _begin;
+    private readonly Compactor _compactor;
     private readonly long _openedAt;
     private bool _disposed;
 
@@ -53,13 +54,12 @@ public sealed class MailboxLog : IDisposable
             _reserved = new ReservedSequences(time, options.ReserveAhead, pumpWake);
             _admission = new Admission(_segments, options, options.MemoryBytes);
 
-            var segmentBits = System.Numerics.BitOperations.TrailingZeroCount(current.SegmentBytes);
             var pageBufferBytes = Math.Max(options.PageBufferBytes, options.MaxRecordBytes);
             _partitions = new MailboxPartition[options.Partitions];
             for (var i = 0; i < _partitions.Length; i++)
             {
                 _partitions[i] = new MailboxPartition(
-                    Own(new MailboxIndex(current.Identity, segmentBits) { Backlog = options.MeasureQueues ? new Backlog() : null }),
+                    Own(new MailboxIndex(current.Identity) { Backlog = options.MeasureQueues ? new Backlog() : null }),
                     new PageQueue(options.PageBuffersPerPartition, pageBufferBytes),
                     options.MeasureQueues);
             }
@@ -67,7 +67,6 @@ public sealed class MailboxLog : IDisposable
             var recovery = new LogRecovery(_segments, current, _partitions, options.OwnerOfMailbox, observer);
             recovery.Run();
             recovery.MakeDurable();
-            _begin = current.Begin;
             _openedAt = recovery.Tail;
             _watermark.TryRaise(recovery.Tail);
 
@@ -86,6 +85,8 @@ public sealed class MailboxLog : IDisposable
             _pump = new CommitPump(new PumpParts(
                 _log, _device, _segments, superblock, _watermark, _admission, _reserved, pumpWake, keeperWake, HighestFloor, current.Identity, options, time));
             _keeper = new SegmentKeeper(_log, _segments, _admission, _watermark, keeperWake);
+            _compactor = new Compactor(new CompactorParts(
+                _log, _segments, _watermark, _pump, _partitions, Own(new WakeSignal()), recovery.Truncated, recovery.TruncatedThrough, options));
             _watch = new ProgressWatch(_log, _watermark, Own(new WakeSignal()), options.CommitStallLimit, time);
             for (var i = 0; i < options.ReaderThreads; i++)
             {
@@ -95,6 +96,7 @@ public sealed class MailboxLog : IDisposable
 
             _pump.Start();
             _keeper.Start();
+            _compactor.Start();
             _watch.Start();
             foreach (var reader in _readers) reader.Start();
         }
@@ -121,7 +123,9 @@ public sealed class MailboxLog : IDisposable
         LongestSyncMicroseconds = ToMicroseconds(_device.LongestSyncTicks),
         WrittenBytes = _device.WrittenBytes,
         UncommittedBytes = _log.TailAddress - _watermark.Through,
-        LogBytes = _log.TailAddress - _begin,
+        LogBytes = _log.TailAddress - Math.Max(_segments.FirstSegment * _segments.SegmentBytes, RecordLayout.FirstAddress),
+        LiveBytes = _partitions.Sum(p => p.Index.LiveBytes),
+        TruncatedSegments = _compactor.TruncatedSegments,
         AllocatedAheadBytes = _segments.AllocatedThrough - _log.TailAddress,
         Segments = _segments.Count,
         DiskFull = _admission.DiskFull,
@@ -215,8 +219,9 @@ public sealed class MailboxLog : IDisposable
 
     private void Release()
     {
-        // The pump first: it commits what was appended, and the keeper may still have to make it room.
-        var stopped = _pump is null || _pump.Stop();
+        // The compactor first, which waits for the pump; then the pump, which commits what was appended; the keeper may still have to make it room.
+        var stopped = _compactor is null || _compactor.Stop();
+        stopped &= _pump is null || _pump.Stop();
         stopped &= _keeper is null || _keeper.Stop();
         foreach (var reader in _readers) stopped &= reader.Stop();
         _watch?.Stop();

@@ -16,6 +16,12 @@ public readonly record struct MailboxLogCounters
     /// <summary>From the first kept byte to the tail.</summary>
     public long LogBytes { get; init; }
 
+    /// <summary>Of them, what pending entries take.</summary>
+    public long LiveBytes { get; init; }
+
+    /// <summary>Taken away by compaction.</summary>
+    public long TruncatedSegments { get; init; }
+
     /// <summary>From the tail to the end of the allocated segments.</summary>
     public long AllocatedAheadBytes { get; init; }
     public int Segments { get; init; }

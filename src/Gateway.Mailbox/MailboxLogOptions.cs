@@ -52,6 +52,21 @@ public sealed class MailboxLogOptions
     /// <summary>Allocated space at the end of the log that only acknowledgements, removals, receipts and windows may use.</summary>
     public long AckReserveBytes { get; init; } = 16L << 20;
 
+    /// <summary>
+    /// Allocated space at the end of the log that only compaction may use, so that a full disk can still be given segments back. What one
+    /// segment moves at most would be a whole segment.
+    /// </summary>
+    public long CompactionReserveBytes { get; init; } = 16L << 20;
+
+    /// <summary>The log is compacted when it is longer than its live bytes times this, and one segment.</summary>
+    public double CompactAbove { get; init; } = 2.0;
+
+    /// <summary>
+    /// On the compactor's thread: this partition's owner has something to do, see <see cref="MailboxPartition.Compact"/>. Null: the log is never
+    /// compacted. Must not block or throw.
+    /// </summary>
+    public Action<int>? OnCompaction { get; init; }
+
     /// <summary>How far ahead of the clock sequences are reserved; renewed at half.</summary>
     public TimeSpan ReserveAhead { get; init; } = TimeSpan.FromSeconds(5);
 
@@ -108,6 +123,8 @@ public sealed class MailboxLogOptions
         Require(BitOperations.IsPow2(SegmentBytes) && SegmentBytes >= 2L * PageBytes && SegmentBytes <= 1L << 30, "SegmentBytes must be a power of two, at least 2 pages and at most 1 GiB");
         Require(SegmentsAhead is >= 1 and <= 64, "SegmentsAhead must be 1 to 64");
         Require(AckReserveBytes >= 0, "AckReserveBytes must not be negative");
+        Require(CompactionReserveBytes >= 0, "CompactionReserveBytes must not be negative");
+        Require(CompactAbove is >= 1.1 and <= 100, "CompactAbove must be 1.1 to 100");
         Require(PageBuffersPerPartition is >= 1 and <= 4096, "PageBuffersPerPartition must be 1 to 4096");
         Require(PageBufferBytes is >= 4096 and <= 16 << 20, "PageBufferBytes must be 4 KiB to 16 MiB");
         Require(ReaderThreads is >= 1 and <= 64, "ReaderThreads must be 1 to 64");

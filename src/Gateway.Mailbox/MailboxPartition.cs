@@ -13,7 +13,7 @@ namespace Gateway.Mailbox;
 /// it never waits for the disk or a lock.
 /// Invariant: the index and the ledger are what replaying this partition's records in log order would make them.
 /// </summary>
-public sealed class MailboxPartition
+public sealed partial class MailboxPartition
 {
     /// <summary>
     /// Reasons of rejections that are told apart. They are a device's own (PROTOCOL.md gives them no meaning), so their number must be bounded here.
@@ -46,8 +46,14 @@ public sealed class MailboxPartition
     /// <summary>The highest sequence given out or recovered; at opening at least every reservation there ever was.</summary>
     public ulong Floor => Volatile.Read(ref _floor);
 
-    /// <summary>Since the log was made, for the mailboxes this partition owns. Any thread: each value whole, the set not one instant.</summary>
+    /// <summary>
+    /// Since the log was made; the partitions' add up to the log's. What happened before this opening is all counted in the first one's.
+    /// Any thread: each value whole, the set not one instant.
+    /// </summary>
     public Ledger Ledger => new(_messages.Column, _receipts.Column);
+
+    /// <summary>Bytes of log that pending entries' records take. Any thread.</summary>
+    public long PendingBytes => _index.LiveBytes;
 
     /// <summary>Native memory of the index. Any thread.</summary>
     public long IndexBytes => _index.MemoryBytes;
@@ -77,11 +83,11 @@ public sealed class MailboxPartition
         position = _lastPosition;
         if (_watermark.IsFrozen) return AppendStatus.Failed;
         Check(record);
-        if (IsIdle(record)) return AppendStatus.Ok;
+        if (IsIdle(record, out var removed)) return AppendStatus.Ok;
         var tail = _log.TailAddress;
         var status = _admission.Check(record.Type, tail, _watermark.Through);
         if (status != AppendStatus.Ok) return status;
-        if (!TryEnqueue(record, out var address, out var bytes)) return AppendStatus.Busy;
+        if (!TryEnqueue(record, removed, out var address, out var bytes)) return AppendStatus.Busy;
         _lastPosition = position = address + bytes;
         _appended = true;
         Apply(record, address, bytes);
@@ -180,31 +186,14 @@ public sealed class MailboxPartition
     /// <summary>Lets another thread become the owner; tests and hand-over only, with a fence between the two.</summary>
     internal void ReleaseThread() => _thread = 0;
 
-    internal AddResult RecoverEntry(in MailboxRecord record, long address, int bytes)
-    {
-        var isReceipt = record.Type == RecordType.Receipt;
-        var result = _index.Add(record.Mailbox, new IndexEntry(record.Sequence, address, bytes, isReceipt));
-        if (result == AddResult.Added) Column(isReceipt).Accepted++;
-        return result;
-    }
-
-    internal void RecoverAck(ulong mailbox, ulong sequence) => Acknowledge(mailbox, sequence);
-
-    internal void RecoverRemoval(ulong mailbox, ulong sequence, RemoveReason reason, ushort code) => Take(mailbox, sequence, reason, code);
-
-    /// <summary>Entries whose records a repair gave up: accepted once, and lost.</summary>
-    internal void RecoverLost(long messages, long receipts)
-    {
-        Column(isReceipt: false).AddLost(messages);
-        Column(isReceipt: true).AddLost(receipts);
-    }
-
     private void Apply(in MailboxRecord record, long address, int bytes)
     {
         switch (record.Type)
         {
             case RecordType.Message or RecordType.Receipt:
-                var result = RecoverEntry(record, address, bytes);
+                var isReceipt = record.Type == RecordType.Receipt;
+                var result = _index.Add(record.Mailbox, new IndexEntry(record.Sequence, address, bytes, isReceipt));
+                Column(isReceipt).Accepted++;
                 if (result != AddResult.Added) throw new LogFailedException($"Sequence {record.Sequence} was appended to mailbox {record.Mailbox} although it is {result}.");
                 break;
             case RecordType.AckUpTo:
@@ -229,9 +218,12 @@ public sealed class MailboxPartition
         Column(isReceipt: false).Remove(reason, removed.Messages);
         Column(isReceipt: true).Remove(reason, removed.Receipts);
         if (reason != RemoveReason.Rejected) return;
-        ref var rejected = ref _rejectedByReason[Math.Min((int)code, RejectionReasons - 1)];
+        ref var rejected = ref _rejectedByReason[RejectionOf(code)];
         Volatile.Write(ref rejected, rejected + removed.Messages);
     }
+
+    /// <summary>Where rejections for this reason are counted.</summary>
+    internal static int RejectionOf(ushort reason) => Math.Min((int)reason, RejectionReasons - 1);
 
     private ref Tally Column(bool isReceipt) => ref isReceipt ? ref _receipts : ref _messages;
 
@@ -255,20 +247,30 @@ public sealed class MailboxPartition
         }
     }
 
-    /// <summary>An acknowledgement of nothing, as a repeated one is.</summary>
-    private bool IsIdle(in MailboxRecord record) => record.Type switch
+    /// <summary>An acknowledgement of nothing, as a repeated one is; and what one of something takes out.</summary>
+    private bool IsIdle(in MailboxRecord record, out RemovedEntries removed)
     {
-        RecordType.AckUpTo => _index.State(record.Mailbox) is var state && (state.Entries == 0 || record.Sequence < state.First),
-        RecordType.Remove => !_index.Contains(record.Mailbox, record.Sequence),
-        _ => false,
-    };
+        removed = default;
+        switch (record.Type)
+        {
+            case RecordType.AckUpTo:
+                removed = _index.CountUpTo(record.Mailbox, record.Sequence);
+                return removed == default;
+            case RecordType.Remove:
+                if (!_index.TryGet(record.Mailbox, record.Sequence, out var entry)) return true;
+                removed = new RemovedEntries(entry.IsReceipt ? 0 : 1, entry.IsReceipt ? 1 : 0, entry.Bytes);
+                return false;
+            default:
+                return false;
+        }
+    }
 
-    private unsafe bool TryEnqueue(in MailboxRecord record, out long address, out int bytes)
+    private unsafe bool TryEnqueue(in MailboxRecord record, in RemovedEntries removed, out long address, out int bytes)
     {
         // SAFETY: the fixed part lies on this stack and the body is pinned until FASTER has copied both.
         var head = stackalloc byte[RecordLayout.MaxFixedBytes];
         var fixedBytes = RecordLayout.FixedBytes(record.Type);
-        RecordLayout.Write(new Span<byte>(head, fixedBytes), record);
+        RecordLayout.Write(new Span<byte>(head, fixedBytes), record, removed);
         fixed (byte* body = record.Body)
         {
             bytes = RecordLayout.LogBytes(fixedBytes + record.Body.Length);
@@ -315,11 +317,8 @@ public sealed class MailboxPartition
         public readonly LedgerColumn Column => new(
             Volatile.Read(in Accepted), Volatile.Read(in Delivered), Volatile.Read(in _rejected), Volatile.Read(in _expired), Volatile.Read(in _discarded), Volatile.Read(in _lost));
 
-        public void AddLost(long entries)
-        {
-            Accepted += entries;
-            _lost += entries;
-        }
+        public Tally(LedgerColumn column) =>
+            (Accepted, Delivered, _rejected, _expired, _discarded, _lost) = column;
 
         public void Remove(RemoveReason reason, long entries)
         {

@@ -37,6 +37,41 @@ public sealed partial class Home
         return true;
     }
 
+    /// <summary>
+    /// Records the device's send window again, since what the log has of it so far is about to go (rule 2). False, and to be tried again: the log
+    /// has no room now, or a number up to <paramref name="number"/> is in flight whose message may lie in that very part: a window tells of it
+    /// only when it is settled.
+    /// </summary>
+    public bool TryCarryWindow(Address device, uint incarnation, ulong number)
+    {
+        var index = _windows.Find(device.Value);
+        if (index == 0) return true;
+        ref var window = ref _windows[index];
+        if (window.Incarnation == incarnation && window.Session != 0 && _sessions.TryRead(window.Session, out var s)
+            && window.HasInFlightUpTo(number, s.InFlight)) return false;
+        var record = new LogRecord
+        {
+            Type = LogRecordType.Window,
+            Mailbox = device.Value,
+            Incarnation = window.Incarnation,
+            Low = window.Low,
+            Number = window.Settled,
+            EnqueuedAt = window.Session != 0 ? UnixSeconds : window.UsedAt,
+        };
+        return TryCarry(in record);
+    }
+
+    /// <summary>Records the device's key epoch again, for the same reason. False: the log has no room now.</summary>
+    public bool TryCarryKeyEpoch(Address device, uint epoch) =>
+        TryCarry(new LogRecord { Type = LogRecordType.Device, Mailbox = device.Value, Incarnation = epoch, EnqueuedAt = UnixSeconds });
+
+    private bool TryCarry(in LogRecord record)
+    {
+        if (_log.Append(in record, out var position) != LogStatus.Appended) return false;
+        _lastPosition = position;
+        return true;
+    }
+
     private void OnSendRequest(int origin, in SendRequest request, ReadOnlySpan<byte> body)
     {
         var refusals = _refusals[origin];
@@ -54,11 +89,12 @@ public sealed partial class Home
     private RefusalReason AppendSend(in SendRequest request, int origin, ReadOnlySpan<byte> body)
     {
         if (_commits.IsFull) return RefusalReason.Busy;
+        var isRead = request.SendKind == (byte)SendKind.Read;
+        if (!isRead && OverQuota(request.To, body.Length) is var quota and not RefusalReason.None) return quota;
         var sequence = _log.NextSequence();
         if (sequence == 0) return RefusalReason.Busy;
 
         var expiry = request.ExpirySeconds == 0 ? _options.DefaultExpirySeconds : request.ExpirySeconds;
-        var isRead = request.SendKind == (byte)SendKind.Read;
         var recipient = _sessions.Find(request.To);
         var record = new LogRecord
         {
@@ -87,6 +123,15 @@ public sealed partial class Home
         };
         AwaitCommit(ref pending, in record, position, recipient);
         return RefusalReason.None;
+    }
+
+    /// <summary>Why a message of this length may not go to the mailbox now; receipts are exempt (rule 5), and one message always fits an empty mailbox.</summary>
+    private RefusalReason OverQuota(ulong mailbox, int bodyBytes)
+    {
+        if (_log.PendingBytes >= _options.MaxPendingBytes) return RefusalReason.NodeFull;
+        var state = _log.State(mailbox);
+        if (state.Entries == 0) return RefusalReason.None;
+        return state.Entries >= _options.MaxMailboxEntries || state.Bytes + bodyBytes > _options.MaxMailboxBytes ? RefusalReason.MailboxFull : RefusalReason.None;
     }
 
     /// <summary>Appends a receipt to a mailbox of this home; when there is no room it waits here, in order, and is never refused (rule 5).</summary>

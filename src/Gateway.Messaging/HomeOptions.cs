@@ -34,6 +34,13 @@ public sealed record HomeOptions
     /// <summary>Delivered and unacknowledged entries of all of this home's devices together.</summary>
     public int MaxDelivered { get; init; } = 4 * 1024 * 1024;
 
+    /// <summary>Entries and bytes of log pending in one mailbox; beyond them messages to it are refused for now. Receipts never are.</summary>
+    public long MaxMailboxEntries { get; init; } = long.MaxValue;
+    public long MaxMailboxBytes { get; init; } = long.MaxValue;
+
+    /// <summary>Bytes of log pending in all of this home's mailboxes; beyond them messages to any are refused for now.</summary>
+    public long MaxPendingBytes { get; init; } = long.MaxValue;
+
     /// <summary>Keeps what <see cref="Home.ReadQueues"/> tells; off, it tells nothing and costs nothing.</summary>
     public bool MeasureQueues { get; init; } = true;
 

@@ -107,6 +107,9 @@ public interface IHomeLog
 
     MailboxState State(ulong mailbox);
 
+    /// <summary>Bytes of log that everything pending in this home takes.</summary>
+    long PendingBytes { get; }
+
     /// <summary>
     /// Asks for the pending, committed entries of a mailbox after a sequence, at most <paramref name="maxEntries"/> and about
     /// <paramref name="maxBytes"/> of bodies (one always fits). False: every page is out; ask again when one came back.

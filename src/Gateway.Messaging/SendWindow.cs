@@ -81,6 +81,14 @@ internal struct SendWindow
         inFlight = shift < 64 ? inFlight >> (int)shift : 0;
     }
 
+    /// <summary>Whether a number up to this one is in flight.</summary>
+    public readonly bool HasInFlightUpTo(ulong number, ulong inFlight)
+    {
+        if (number < Low) return false;
+        var offset = number - Low;
+        return (offset >= Wire.WindowSize - 1 ? inFlight : inFlight & ((2UL << (int)offset) - 1)) != 0;
+    }
+
     public readonly void Begin(ulong number, ref ulong inFlight) => inFlight |= 1UL << (int)(number - Low);
 
     /// <summary>The number was committed. False when the device has moved past it since.</summary>

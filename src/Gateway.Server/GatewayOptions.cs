@@ -44,6 +44,9 @@ public sealed record GatewayOptions
         IdleTimeout = values.Get(OptionTable.IdleTimeout);
         RedeliverAfter = values.Get(OptionTable.RedeliverAfter);
         DefaultExpiry = values.Get(OptionTable.DefaultExpiry);
+        MaxMailboxMessages = values.Get(OptionTable.MaxMailboxMessages);
+        MaxMailboxBytes = values.Get(OptionTable.MaxMailboxBytes);
+        MaxPendingBytes = values.Get(OptionTable.MaxPendingBytes);
         Durability = values.Get(OptionTable.Durability);
         CommitProgressTimeout = values.Get(OptionTable.CommitProgressTimeout);
         SegmentSize = values.Get(OptionTable.SegmentSize);
@@ -91,6 +94,13 @@ public sealed record GatewayOptions
     public TimeSpan IdleTimeout { get; init; }
     public TimeSpan RedeliverAfter { get; init; }
     public TimeSpan DefaultExpiry { get; init; }
+
+    /// <summary>Of one mailbox, like the one below; receipts count and are never refused.</summary>
+    public int MaxMailboxMessages { get; init; }
+    public long MaxMailboxBytes { get; init; }
+
+    /// <summary>Of the node; every reactor has its share of it.</summary>
+    public long MaxPendingBytes { get; init; }
     public Durability Durability { get; init; }
     public TimeSpan CommitProgressTimeout { get; init; }
 

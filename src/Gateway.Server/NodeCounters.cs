@@ -107,6 +107,12 @@ public readonly record struct LogCounters
     /// <summary>Gauge: bytes between the log's begin and its tail.</summary>
     public long LogBytes { get; init; }
 
+    /// <summary>Gauge: of them, what pending entries take; compaction keeps the log below twice this and two segments.</summary>
+    public long LiveBytes { get; init; }
+
+    /// <summary>Files of the log that compaction has taken away.</summary>
+    public long TruncatedSegments { get; init; }
+
     /// <summary>Gauge: bytes appended that are not yet committed.</summary>
     public long UncommittedBytes { get; init; }
 

@@ -73,6 +73,8 @@ public sealed class MemoryLog : IHomeLog
         if (_store.CommitsOnSubmit) _store.CommitAll();
     }
 
+    public long PendingBytes => _mailboxes.PendingBytes;
+
     public MailboxState State(ulong mailbox) => _mailboxes.State(mailbox);
 
     public bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token)

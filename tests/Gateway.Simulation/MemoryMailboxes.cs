@@ -27,6 +27,8 @@ internal sealed class MemoryMailboxes
     private LedgerTotals _messages;
     private LedgerTotals _receipts;
 
+    public long PendingBytes => _mailboxes.Values.Sum(m => m.Bytes);
+
     public LedgerTotals Messages => _messages with { Pending = CountPending(receipts: false) };
     public LedgerTotals Receipts => _receipts with { Pending = CountPending(receipts: true) };
 

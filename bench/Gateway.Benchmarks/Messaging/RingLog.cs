@@ -38,6 +38,8 @@ internal sealed class RingLog : IHomeLog, ILogPage
 
     public void Submit() => CommittedThrough = _appended;
 
+    public long PendingBytes => 0;
+
     public MailboxState State(ulong mailbox) => _rings.TryGetValue(mailbox, out var ring) ? ring.State : default;
 
     public bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token)

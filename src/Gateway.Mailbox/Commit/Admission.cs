@@ -5,7 +5,7 @@ namespace Gateway.Mailbox.Commit;
 /// <summary>
 /// Whether a record may be appended now, by the tail's place between what is durable and what is allocated. Any thread.
 /// <code>
-/// durable ...... tail ............ | messages stop | ack reserve | acks stop | system reserve | allocated through
+/// durable ...... tail ...... | messages stop | ack reserve | acks stop | compaction reserve | moves stop | system reserve | allocated through
 ///        memory limit: Busy         Full (or Busy while a segment is being made)
 /// </code>
 /// Partitions look and then append without holding each other up; the system reserve has room for all of them doing so at once.
@@ -15,6 +15,7 @@ internal sealed class Admission
     private readonly SegmentStore _segments;
     private readonly long _memoryLimit;
     private readonly long _ackReserve;
+    private readonly long _compactionReserve;
     private readonly long _systemReserve;
     private readonly long _overshoot;
     private readonly long _ahead;
@@ -26,6 +27,7 @@ internal sealed class Admission
         // FASTER's own limit, a failing TryEnqueue, must never be met: it spins, allocates, and leaves pages half used.
         _memoryLimit = memoryBytes / 4 * 3;
         _ackReserve = options.AckReserveBytes;
+        _compactionReserve = options.CompactionReserveBytes;
         _systemReserve = options.SystemReserveBytes;
         _overshoot = options.OvershootBytes;
         _ahead = options.SegmentsAhead * segments.SegmentBytes;
@@ -37,7 +39,12 @@ internal sealed class Admission
     public AppendStatus Check(RecordType type, long tail, long committed)
     {
         if (tail - committed > _memoryLimit) return AppendStatus.Busy;
-        var room = type == RecordType.Message ? RoomForMessages(tail) : _segments.AllocatedThrough - tail - _systemReserve;
+        var room = type switch
+        {
+            RecordType.Message => RoomForMessages(tail),
+            RecordType.Moved => _segments.AllocatedThrough - tail - _systemReserve,
+            _ => _segments.AllocatedThrough - tail - _systemReserve - _compactionReserve,
+        };
         if (room > 0) return AppendStatus.Ok;
         return _diskFull ? AppendStatus.Full : AppendStatus.Busy;
     }
@@ -46,8 +53,8 @@ internal sealed class Admission
     public bool HasRoomForOwn(long tail) => _segments.AllocatedThrough - tail - _overshoot > 4096;
 
     /// <summary>Bytes until only acknowledgements are taken; 0 or less beyond that.</summary>
-    public long RoomForMessages(long tail) => _segments.AllocatedThrough - tail - _systemReserve - _ackReserve;
+    public long RoomForMessages(long tail) => _segments.AllocatedThrough - tail - _systemReserve - _compactionReserve - _ackReserve;
 
     /// <summary>Whether the keeper has to allocate: messages are to have this many segments of room beyond the reserves.</summary>
-    public bool NeedsSegment(long tail) => _segments.AllocatedThrough - tail < _ahead + _systemReserve + _ackReserve;
+    public bool NeedsSegment(long tail) => _segments.AllocatedThrough - tail < _ahead + _systemReserve + _compactionReserve + _ackReserve;
 }

@@ -1,4 +1,5 @@
 using FASTER.core;
+using Gateway.Mailbox.Compaction;
 using Gateway.Mailbox.Faster;
 using Gateway.Mailbox.Format;
 using Gateway.Mailbox.Storage;
@@ -22,13 +23,14 @@ internal sealed class CommitPump
     private readonly ReservedSequences _reserved;
     private readonly TimeProvider _time;
     private readonly Thread _thread;
-    private readonly byte[] _record = new byte[RecordLayout.MarkBytes];
+    private readonly byte[] _record = new byte[RecordLayout.LedgerBytes];
     private readonly bool _sync;
     private long _synced;
     private bool _lastBatchUnmarked;
     private long _idleSince;
     private volatile bool _stopping;
     private long _commits;
+    private Truncation? _truncation;
 
     public CommitPump(PumpParts parts)
     {
@@ -42,6 +44,16 @@ internal sealed class CommitPump
     public long Commits => Volatile.Read(ref _commits);
 
     public void Start() => _thread.Start();
+
+    /// <summary>
+    /// Compactor's thread: has the log begin at an address. Done when <see cref="Truncation.IsDone"/>: durably, with what its truncated part came
+    /// to. Everything that was moved out of that part has to be committed.
+    /// </summary>
+    public void Submit(Truncation truncation)
+    {
+        Interlocked.Exchange(ref _truncation, truncation);
+        _parts.Wake.Set();
+    }
 
     /// <summary>Commits what is appended, closes the superblock, and ends. False when the thread hangs in the kernel.</summary>
     public bool Stop()
@@ -80,7 +92,8 @@ internal sealed class CommitPump
         var committed = _watermark.Through;
         var work = _log.TailAddress > committed;
         var reserve = ReservationDue(out var reserveThrough);
-        var mark = work || reserve || IdleMarkDue();
+        var truncation = Volatile.Read(ref _truncation);
+        var mark = work || reserve || truncation is not null || IdleMarkDue();
         if (!mark) return false;
         var taken = _time.GetTimestamp();
 
@@ -93,10 +106,16 @@ internal sealed class CommitPump
                 RecordLayout.WriteReserve(_record, reserveThrough);
                 reserve = TryEnqueue(RecordLayout.ReserveBytes);
             }
+
+            if (truncation is not null)
+            {
+                truncation.Totals.Write(_record, truncation.TotalsThrough);
+                if (!TryEnqueue(RecordLayout.LedgerBytes)) truncation = null;
+            }
         }
         else
         {
-            reserve = false;
+            (reserve, truncation) = (false, null);
             if (!work) return false;
         }
 
@@ -109,6 +128,7 @@ internal sealed class CommitPump
         }
 
         Publish(committed, taken);
+        if (truncation is not null) Truncate(truncation);
         _lastBatchUnmarked = work;
         _idleSince = _time.GetTimestamp();
         return true;
@@ -127,6 +147,15 @@ internal sealed class CommitPump
 
         if (_sync) _synced = _log.FlushedUntilAddress;
         return true;
+    }
+
+    private void Truncate(Truncation truncation)
+    {
+        // In every mode: what was moved must not be only in memory when the place it was moved from goes.
+        if (!_sync) Sync();
+        _parts.Superblock.Replace(_parts.Superblock.Current with { Begin = truncation.Begin, Durable = _synced, ReservedThrough = Math.Max(_reserved.Through, _parts.Superblock.Current.ReservedThrough) });
+        Volatile.Write(ref _truncation, null);
+        truncation.Finish();
     }
 
     private void Sync()

@@ -9,12 +9,15 @@ namespace Gateway.Mailbox.Format;
 /// every record      crc32c u32 (over all that follows) | type u8 | flags u8 | reason u16 | ...
 /// MESSAGE, RECEIPT  mailbox u64 | sequence u64 | previous u64 | enqueued u32 | expires u32 | sender u64 | number u64 | low u64
 ///                   | incarnation u32 | kind u8 | reserved u8 x 3 | body
-/// ACK_UPTO, REMOVE  mailbox u64 | sequence u64 | kind u8 | reserved u8 x 3
+/// MOVED             as what it was, with the type it had | where that keeps a reserved byte
+/// ACK_UPTO          mailbox u64 | sequence u64 | messages u32 | receipts u32
+/// REMOVE            mailbox u64 | sequence u64 | kind u8 | type u8 | reserved u8 x 2
 /// WINDOW            device u64 | low u64 | settled u64 | incarnation u32 | used u32
 /// DEVICE            device u64 | key epoch u32
 /// MARK              log identity u64 | durable address u64
 /// RESERVE           sequence u64
-/// GAP               lost messages u32 | lost receipts u32 | what the damaged stretch held
+/// LEDGER            through u64 | reserved u64 | 6 x u64 of messages | 6 x u64 of receipts | 17 x u64 rejected by reason
+/// GAP               lost messages u32 | lost receipts u32 | messages adjusted i32 | receipts adjusted i32 | what the damaged stretch held
 /// </code>
 /// </summary>
 internal static class RecordLayout
@@ -45,10 +48,16 @@ internal static class RecordLayout
     public const int LowOffset = 56;
     public const int IncarnationOffset = 64;
     public const int KindOffset = 68;
+    public const int MovedTypeOffset = 69;
     public const int MessageFixedBytes = 72;
 
-    public const int RemovalKindOffset = 24;
-    public const int RemovalBytes = 28;
+    public const int AckMessagesOffset = 24;
+    public const int AckReceiptsOffset = 28;
+    public const int AckBytes = 32;
+
+    public const int RemoveKindOffset = 24;
+    public const int RemoveTypeOffset = 25;
+    public const int RemoveBytes = 28;
 
     public const int WindowLowOffset = 16;
     public const int WindowSettledOffset = 24;
@@ -66,9 +75,20 @@ internal static class RecordLayout
     public const int ReserveSequenceOffset = 8;
     public const int ReserveBytes = 16;
 
+    public const int LedgerThroughOffset = 8;
+    public const int LedgerMessagesOffset = 24;
+    public const int LedgerReceiptsOffset = 72;
+    public const int LedgerRejectedOffset = 120;
+    public const int LedgerBytes = LedgerRejectedOffset + MailboxPartition.RejectionReasons * sizeof(ulong);
+
     public const int GapMessagesOffset = 8;
     public const int GapReceiptsOffset = 12;
     public const int GapFixedBytes = 16;
+
+    /// <summary>In a gap that is long enough for them, as one is where an entry's record or a removal was.</summary>
+    public const int GapMessagesAdjustedOffset = 16;
+    public const int GapReceiptsAdjustedOffset = 20;
+    public const int GapAdjustedBytes = 24;
 
     /// <summary>The longest fixed part of any record that is appended.</summary>
     public const int MaxFixedBytes = MessageFixedBytes;
@@ -80,14 +100,18 @@ internal static class RecordLayout
     public static int FixedBytes(RecordType type) => type switch
     {
         RecordType.Message or RecordType.Receipt => MessageFixedBytes,
-        RecordType.AckUpTo or RecordType.Remove => RemovalBytes,
+        RecordType.AckUpTo => AckBytes,
+        RecordType.Remove => RemoveBytes,
         RecordType.Window => WindowBytes,
         RecordType.Device => DeviceBytes,
         _ => 0,
     };
 
-    /// <summary>Writes the fixed part with the checksum over it and the body; <paramref name="head"/> has <see cref="FixedBytes"/> bytes.</summary>
-    public static void Write(Span<byte> head, in MailboxRecord record)
+    /// <summary>
+    /// Writes the fixed part with the checksum over it and the body; <paramref name="head"/> has <see cref="FixedBytes"/> bytes.
+    /// <paramref name="removed"/> is what an ACK_UPTO or REMOVE takes out.
+    /// </summary>
+    public static void Write(Span<byte> head, in MailboxRecord record, in Index.RemovedEntries removed)
     {
         head[TypeOffset] = (byte)record.Type;
         head[FlagsOffset] = record.Flags;
@@ -106,9 +130,15 @@ internal static class RecordLayout
                 BinaryPrimitives.WriteUInt32LittleEndian(head[IncarnationOffset..], record.Incarnation);
                 BinaryPrimitives.WriteUInt32LittleEndian(head[KindOffset..], record.Kind);
                 break;
-            case RecordType.AckUpTo or RecordType.Remove:
+            case RecordType.AckUpTo:
                 BinaryPrimitives.WriteUInt64LittleEndian(head[SequenceOffset..], record.Sequence);
-                BinaryPrimitives.WriteUInt32LittleEndian(head[RemovalKindOffset..], record.Kind);
+                BinaryPrimitives.WriteUInt32LittleEndian(head[AckMessagesOffset..], (uint)removed.Messages);
+                BinaryPrimitives.WriteUInt32LittleEndian(head[AckReceiptsOffset..], (uint)removed.Receipts);
+                break;
+            case RecordType.Remove:
+                BinaryPrimitives.WriteUInt64LittleEndian(head[SequenceOffset..], record.Sequence);
+                BinaryPrimitives.WriteUInt32LittleEndian(head[RemoveKindOffset..], record.Kind);
+                head[RemoveTypeOffset] = (byte)(removed.Receipts > 0 ? RecordType.Receipt : RecordType.Message);
                 break;
             case RecordType.Window:
                 BinaryPrimitives.WriteUInt64LittleEndian(head[WindowLowOffset..], record.Low);
@@ -124,6 +154,14 @@ internal static class RecordLayout
         }
 
         BinaryPrimitives.WriteUInt32LittleEndian(head, Crc32C.Compute(head[TypeOffset..], record.Body));
+    }
+
+    /// <summary>Makes the fixed part of a MESSAGE, RECEIPT or MOVED that of a MOVED; <paramref name="body"/> is the record's.</summary>
+    public static void MakeMoved(Span<byte> head, ReadOnlySpan<byte> body)
+    {
+        if (TypeOf(head) != RecordType.Moved) head[MovedTypeOffset] = head[TypeOffset];
+        head[TypeOffset] = (byte)RecordType.Moved;
+        BinaryPrimitives.WriteUInt32LittleEndian(head, Crc32C.Compute(head[TypeOffset..], body));
     }
 
     public static void WriteMark(Span<byte> record, ulong identity, long durable)
@@ -144,15 +182,23 @@ internal static class RecordLayout
     }
 
     /// <summary>
-    /// Makes a record of what lies in <paramref name="record"/>: its first <see cref="GapFixedBytes"/> bytes are overwritten, the others kept and
-    /// covered by the checksum, so that one small write turns a damaged stretch into a record.
+    /// Makes a record of what lies in <paramref name="record"/>: its first <see cref="GapAdjustedBytes"/> bytes, or
+    /// <see cref="GapFixedBytes"/> where there are fewer, are overwritten, the others kept and covered by the checksum, so that one small
+    /// write turns a damaged stretch into a record. Adjustments as in <see cref="Recovery.LogTally"/>; a gap too short has none.
     /// </summary>
-    public static void WriteGap(Span<byte> record, uint messages, uint receipts)
+    public static void WriteGap(Span<byte> record, uint messages, uint receipts, int messagesAdjusted, int receiptsAdjusted)
     {
-        record[..GapFixedBytes].Clear();
+        var adjusts = record.Length >= GapAdjustedBytes;
+        record[..(adjusts ? GapAdjustedBytes : GapFixedBytes)].Clear();
         record[TypeOffset] = (byte)RecordType.Gap;
         BinaryPrimitives.WriteUInt32LittleEndian(record[GapMessagesOffset..], messages);
         BinaryPrimitives.WriteUInt32LittleEndian(record[GapReceiptsOffset..], receipts);
+        if (adjusts)
+        {
+            BinaryPrimitives.WriteInt32LittleEndian(record[GapMessagesAdjustedOffset..], messagesAdjusted);
+            BinaryPrimitives.WriteInt32LittleEndian(record[GapReceiptsAdjustedOffset..], receiptsAdjusted);
+        }
+
         BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Compute(record[TypeOffset..]));
     }
 
@@ -160,15 +206,19 @@ internal static class RecordLayout
         record.Length >= MailboxOffset && BinaryPrimitives.ReadUInt32LittleEndian(record) == Crc32C.Compute(record[TypeOffset..]);
 
     public static RecordType TypeOf(ReadOnlySpan<byte> record) => (RecordType)record[TypeOffset];
+
+    /// <summary>What an entry's record was before it was moved: Message or Receipt.</summary>
+    public static RecordType EntryTypeOf(ReadOnlySpan<byte> record) =>
+        TypeOf(record) == RecordType.Moved ? (RecordType)record[MovedTypeOffset] : TypeOf(record);
+
     public static ulong U64(ReadOnlySpan<byte> record, int offset) => BinaryPrimitives.ReadUInt64LittleEndian(record[offset..]);
     public static ushort U16(ReadOnlySpan<byte> record, int offset) => BinaryPrimitives.ReadUInt16LittleEndian(record[offset..]);
-
     public static uint U32(ReadOnlySpan<byte> record, int offset) => BinaryPrimitives.ReadUInt32LittleEndian(record[offset..]);
 
-    /// <summary>Decodes a MESSAGE or RECEIPT whose checksum holds.</summary>
+    /// <summary>Decodes a MESSAGE or RECEIPT, moved or not, whose checksum holds.</summary>
     public static MailboxRecord ReadEntry(ReadOnlySpan<byte> record) => new()
     {
-        Type = TypeOf(record),
+        Type = EntryTypeOf(record),
         Flags = record[FlagsOffset],
         Reason = BinaryPrimitives.ReadUInt16LittleEndian(record[ReasonOffset..]),
         Mailbox = U64(record, MailboxOffset),

@@ -45,6 +45,10 @@ internal readonly struct IndexEntry
     public ulong Sequence => _word0 >> 12;
     public long Address => (long)(_word1 & AddressMask) << 2;
     public int Bytes => (int)((_word0 & 0xFFF) | (_word1 >> LengthHighShift & 0x3F) << 12) << 2;
+
+    /// <summary>The same entry with its record elsewhere.</summary>
+    public IndexEntry At(long address) => new(Sequence, address, Bytes, IsReceipt);
+
     public bool IsReceipt => (_word1 >> ReceiptShift & 1) != 0;
 
     private static void ThrowTooLarge(ulong sequence, long address, int bytes) =>

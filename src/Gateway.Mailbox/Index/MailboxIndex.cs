@@ -19,11 +19,11 @@ internal enum AddResult : byte
 /// Invariant: a mailbox has a slot exactly while something of it is pending; a slot with one entry holds it inline, one with more holds a
 /// chain of chunks none of which is empty, and its counts are the sums over them.
 /// </summary>
-internal sealed unsafe class MailboxIndex(ulong seed, int segmentBits) : IDisposable
+internal sealed unsafe partial class MailboxIndex(ulong seed) : IDisposable
 {
     private readonly SlotTable _slots = new(seed);
     private readonly ChunkSlab _chunks = new();
-    private long[] _liveBytes = new long[16];
+    private long _liveBytes;
 
     /// <summary>Running totals for whoever watches; null when nobody does. Set before the first entry.</summary>
     public Backlog? Backlog { get; init; }
@@ -33,8 +33,8 @@ internal sealed unsafe class MailboxIndex(ulong seed, int segmentBits) : IDispos
     /// <summary>Memory held for slots and chunks, in use or not.</summary>
     public long MemoryBytes => _slots.Bytes + _chunks.Bytes;
 
-    /// <summary>Bytes of pending entries' records in one segment of the log.</summary>
-    public long LiveBytes(long segment) => segment < _liveBytes.Length ? _liveBytes[segment] : 0;
+    /// <summary>Bytes of log that pending entries' records take. Any thread.</summary>
+    public long LiveBytes => Volatile.Read(ref _liveBytes);
 
     public AddResult Add(ulong mailbox, IndexEntry entry)
     {
@@ -359,13 +359,7 @@ internal sealed unsafe class MailboxIndex(ulong seed, int segmentBits) : IDispos
 
     private bool Contains(MailboxSlot* slot, ulong sequence)
     {
-        if (!slot->HasMany) return slot->Single.Sequence == sequence;
-        uint previous = 0;
-        var at = ChunkHolding(slot->FirstChunk, sequence, ref previous);
-        if (at == 0) return false;
-        var chunk = _chunks[at];
-        var position = FirstAbove(chunk, sequence - 1);
-        return position < chunk->Start + chunk->Count && ChunkSlab.Entries(chunk)[position].Sequence == sequence;
+        return slot->HasMany ? Locate(slot, sequence) is not null : slot->Single.Sequence == sequence;
     }
 
     /// <summary>The first chunk whose last sequence reaches this one, 0 when none does; and the chunk before it.</summary>
@@ -397,9 +391,7 @@ internal sealed unsafe class MailboxIndex(ulong seed, int segmentBits) : IDispos
 
     private void CountLive(IndexEntry entry, int sign)
     {
-        var segment = entry.Address >> segmentBits;
-        if (segment >= _liveBytes.Length) Array.Resize(ref _liveBytes, (int)Math.Max(segment + 1, _liveBytes.Length * 2L));
-        _liveBytes[segment] += sign * entry.Bytes;
+        Volatile.Write(ref _liveBytes, _liveBytes + (long)sign * entry.Bytes);
         if (sign > 0) Backlog?.Enter(entry);
         else Backlog?.Leave(entry);
     }

@@ -40,13 +40,32 @@ internal sealed class DamageWalk
             while (_sink.Refused.TryDequeue(out var refused)) NoteRecord(refused.Address, refused.Bytes, refused.Reason);
             if (_sink.Recovery.ProofOfDamage(stop) is not { } proof)
             {
+                _sink.Recovery.End(stop.Address);
                 _sink.CountLost();
-                foreach (var damage in _damage) PatchCounts(damage);
+                foreach (var damage in _damage) PatchCounts(damage, 0, 0);
                 return stop;
             }
 
             from = Mend(stop, proof);
         }
+    }
+
+    /// <summary>
+    /// Makes the ledger add up with what is pending: in the first gap that has room for it, which is one where a record that counts was.
+    /// Returns what it comes to.
+    /// </summary>
+    public Ledger Balance(Ledger ledger, PendingCount pending)
+    {
+        var messages = (int)Math.Clamp(ledger.Messages.Outstanding - pending.Messages, int.MinValue + 1, int.MaxValue);
+        var receipts = (int)Math.Clamp(ledger.Receipts.Outstanding - pending.Receipts, int.MinValue + 1, int.MaxValue);
+        if ((messages, receipts) == (0, 0)) return ledger;
+        var damage = _damage.FirstOrDefault(d => d.Kind is DamageKind.Record or DamageKind.Stretch && FirstPieceOf(d) >= RecordLayout.LengthBytes + RecordLayout.GapAdjustedBytes);
+        if (damage is null) return ledger;
+        PatchCounts(damage, messages, receipts);
+        return new Ledger(Adjusted(ledger.Messages, messages), Adjusted(ledger.Receipts, receipts));
+
+        static LedgerColumn Adjusted(LedgerColumn column, int by) =>
+            by < 0 ? column with { Accepted = column.Accepted - by } : column with { Delivered = column.Delivered + by };
     }
 
     /// <summary>Notes the damage at a stop, plans its repair, and returns where to go on.</summary>
@@ -83,7 +102,7 @@ internal sealed class DamageWalk
             return next;
         }
 
-        PatchGap(stop.Address, (int)(next - stop.Address), 0, 0);
+        PatchGap(stop.Address, (int)(next - stop.Address)); 
         if (_damage is [.., { Kind: DamageKind.Stretch } last] && last.Place.Address + last.Bytes == stop.Address) last.Bytes += next - stop.Address;
         else Note(stop.Address, next - stop.Address, DamageKind.Stretch, $"{stop.Reason}, but {proof}");
         return next;
@@ -157,8 +176,8 @@ internal sealed class DamageWalk
         var page = ReadPage(address);
         var record = _page.AsSpan((int)(address - page) + RecordLayout.LengthBytes, LengthAt((int)(address - page)));
         var type = RecordLayout.TypeOf(record);
-        var hasMailbox = type is >= RecordType.Message and <= RecordType.Device && record.Length >= RecordLayout.DeviceBytes;
-        var hasSequence = hasMailbox && type <= RecordType.Remove && record.Length >= RecordLayout.RemovalBytes;
+        var hasMailbox = type is >= RecordType.Message and <= RecordType.Moved && record.Length >= RecordLayout.DeviceBytes;
+        var hasSequence = hasMailbox && type is not (RecordType.Window or RecordType.Device) && record.Length >= RecordLayout.RemoveBytes;
         var damage = new LogDamage
         {
             Place = PlaceOf(address),
@@ -169,7 +188,7 @@ internal sealed class DamageWalk
             Mailbox = hasMailbox ? RecordLayout.U64(record, RecordLayout.MailboxOffset) : 0,
             Sequence = hasSequence ? RecordLayout.U64(record, RecordLayout.SequenceOffset) : 0,
         };
-        PatchGap(address, bytes, 0, 0);
+        PatchGap(address, bytes);
         Add(damage);
     }
 
@@ -181,21 +200,24 @@ internal sealed class DamageWalk
         _sink.OnDamage(damage);
     }
 
-    private void PatchCounts(LogDamage damage)
+    private void PatchCounts(LogDamage damage, int messagesAdjusted, int receiptsAdjusted)
     {
-        if (damage.LostMessages + damage.LostReceipts == 0) return;
-        var pageEnd = (damage.Place.Address | (uint)(_page.Length - 1)) + 1;
-        PatchGap(damage.Place.Address, (int)Math.Min(damage.Bytes, pageEnd - damage.Place.Address), damage.LostMessages, damage.LostReceipts);
+        if (damage.Kind is DamageKind.Record or DamageKind.Stretch)
+            PatchGap(damage.Place.Address, FirstPieceOf(damage), damage.LostMessages, damage.LostReceipts, messagesAdjusted, receiptsAdjusted);
     }
 
+    /// <summary>Bytes of a damaged stretch on its first page, where its counts are.</summary>
+    private int FirstPieceOf(LogDamage damage) => (int)Math.Min(damage.Bytes, (damage.Place.Address | (uint)(_page.Length - 1)) + 1 - damage.Place.Address);
+
     /// <summary>A record in the place of these bytes, all of them on one page.</summary>
-    private void PatchGap(long address, int bytes, long messages, long receipts)
+    private void PatchGap(long address, int bytes, long messages = 0, long receipts = 0, int messagesAdjusted = 0, int receiptsAdjusted = 0)
     {
         var page = ReadPage(address);
         var whole = _page.AsSpan((int)(address - page), bytes);
         BinaryPrimitives.WriteInt32LittleEndian(whole, bytes - RecordLayout.LengthBytes);
-        RecordLayout.WriteGap(whole[RecordLayout.LengthBytes..], (uint)Math.Min(messages, uint.MaxValue), (uint)Math.Min(receipts, uint.MaxValue));
-        Patch(address, whole[..ShortestGap].ToArray());
+        RecordLayout.WriteGap(
+            whole[RecordLayout.LengthBytes..], (uint)Math.Min(messages, uint.MaxValue), (uint)Math.Min(receipts, uint.MaxValue), messagesAdjusted, receiptsAdjusted);
+        Patch(address, whole[..Math.Min(bytes, RecordLayout.LengthBytes + RecordLayout.GapAdjustedBytes)].ToArray());
     }
 
     private void Patch(long address, byte[] bytes) => _files.Patch(

@@ -36,8 +36,7 @@ public sealed record SuperblockFacts(
 /// <param name="FirstAddress">Of the log, in it.</param>
 /// <param name="FileBytes">As found; 0 when it is missing.</param>
 /// <param name="UsedBytes">Of log before its end.</param>
-/// <param name="PendingBytes">Of records that are still needed by an entry.</param>
-public sealed record SegmentFacts(string File, long FirstAddress, long FileBytes, long UsedBytes, long PendingBytes);
+public sealed record SegmentFacts(string File, long FirstAddress, long FileBytes, long UsedBytes);
 
 /// <summary>Sound records of one type; bytes of log.</summary>
 public readonly record struct RecordTotal(RecordType Type, long Records, long Bytes);

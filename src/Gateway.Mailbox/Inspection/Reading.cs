@@ -1,5 +1,4 @@
 using Gateway.Mailbox.Format;
-using Gateway.Mailbox.Index;
 using Gateway.Mailbox.Storage;
 
 namespace Gateway.Mailbox.Inspection;
@@ -32,7 +31,8 @@ internal sealed class Reading : IDisposable
         {
             first = new SurveySink(segments, superblock, progress);
             var damage = folder.Damage;
-            var end = new DamageWalk(folder.Files, segments, superblock, first, damage).Run();
+            var walk = new DamageWalk(folder.Files, segments, superblock, first, damage);
+            var end = walk.Run();
             if (damage.Count > 0)
             {
                 // The proof that the repair suffices: recovery itself, over what the repair would leave.
@@ -42,6 +42,7 @@ internal sealed class Reading : IDisposable
             }
 
             var index = repaired ?? first;
+            var pending = index.Index.CountPending();
             var cut = LastWritten(segments, end.Address) - end.Address;
             var survey = new LogSurvey
             {
@@ -49,7 +50,7 @@ internal sealed class Reading : IDisposable
                 State = damage.Count > 0 ? LogState.Damaged : cut > 0 ? LogState.TornTail : LogState.Sound,
                 Superblock = new SuperblockFacts(
                     superblock.Number, superblock.Begin, superblock.Durable, superblock.ReservedThrough, superblock.SegmentBytes, superblock.PageBytes, superblock.Clean, folder.WasRebuilt),
-                Segments = [.. Enumerable.Range(0, segments.Count).Select(i => FactsOf(folder, segments, index.Index, segments.FirstSegment + i, end.Address))],
+                Segments = [.. Enumerable.Range(0, segments.Count).Select(i => FactsOf(folder, segments, segments.FirstSegment + i, end.Address))],
                 End = PlaceOf(segments, end.Address),
                 EndReason = end.Reason,
                 CutBytes = cut,
@@ -57,8 +58,8 @@ internal sealed class Reading : IDisposable
                 Damage = damage,
                 Records = first.Totals,
                 EarlierGaps = first.Gaps,
-                Pending = index.Index.CountPending(),
-                Ledger = index.Partition.Ledger,
+                Pending = pending,
+                Ledger = repaired is null ? index.Partition.Ledger : walk.Balance(index.Partition.Ledger, pending),
             };
             if (repaired is not null) first.Dispose();
             return new Reading(folder, segments, index, survey, index.Recovery.HighestSequence);
@@ -75,13 +76,8 @@ internal sealed class Reading : IDisposable
     public LogPlace PlaceOf(long address) => PlaceOf(Segments, address);
 
     /// <summary>Whether this very record is the one that the index has.</summary>
-    public bool IsPending(long address, ReadOnlySpan<byte> record)
-    {
-        Span<IndexEntry> found = stackalloc IndexEntry[1];
-        var sequence = RecordLayout.U64(record, RecordLayout.SequenceOffset);
-        return _sink.Index.Collect(RecordLayout.U64(record, RecordLayout.MailboxOffset), sequence - 1, long.MaxValue, long.MaxValue, long.MaxValue, found) == 1
-            && found[0].Sequence == sequence && found[0].Address == address;
-    }
+    public bool IsPending(long address, ReadOnlySpan<byte> record) =>
+        _sink.Index.TryGet(RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.U64(record, RecordLayout.SequenceOffset), out var entry) && entry.Address == address;
 
     public void Dispose()
     {
@@ -93,11 +89,11 @@ internal sealed class Reading : IDisposable
     private static LogPlace PlaceOf(SegmentStore segments, long address) => new(
         Path.Combine(segments.Folder, SegmentHeader.FileName(segments.SegmentOf(address))), segments.OffsetInFile(address), address);
 
-    private static SegmentFacts FactsOf(LogFolder folder, SegmentStore segments, MailboxIndex index, long segment, long end)
+    private static SegmentFacts FactsOf(LogFolder folder, SegmentStore segments, long segment, long end)
     {
         var first = segment * segments.SegmentBytes;
         return new SegmentFacts(
-            SegmentHeader.FileName(segment), first, folder.Lengths.GetValueOrDefault(segment), Math.Clamp(end - first, 0, segments.SegmentBytes), index.LiveBytes(segment));
+            SegmentHeader.FileName(segment), first, folder.Lengths.GetValueOrDefault(segment), Math.Clamp(end - first, 0, segments.SegmentBytes));
     }
 
     /// <summary>The end of the last byte at or behind an address that is not zero; the address itself when there is none.</summary>

@@ -61,7 +61,7 @@ public sealed class StoppedLog : IDisposable
         var listing = new Listing(reading, from, count);
         var (scan, end) = (new LogScan(reading.Segments), reading.Survey.End.Address);
         for (var at = Math.Max(from & ~(long)(reading.Segments.PageBytes - 1), FirstOf(reading)); at < end && !listing.IsFull; at = (at | (uint)(reading.Segments.PageBytes - 1)) + 1)
-            scan.Run(at, listing, until: (at | (uint)(reading.Segments.PageBytes - 1)) + 1);
+            scan.ScanPage(at, listing);
         return listing.Entries;
     }
 
@@ -138,11 +138,11 @@ public sealed class StoppedLog : IDisposable
         {
             if (address < from || IsFull || address >= reading.Survey.End.Address) return;
             var type = RecordLayout.TypeOf(record);
-            var isEntry = type is RecordType.Message or RecordType.Receipt;
-            var isOfMailbox = type is not (RecordType.Mark or RecordType.Reserve or RecordType.Gap);
+            var isEntry = type is RecordType.Message or RecordType.Receipt or RecordType.Moved;
+            var isOfMailbox = type is not (RecordType.Mark or RecordType.Reserve or RecordType.LedgerTotals or RecordType.Gap);
             ulong sequence = type switch
             {
-                RecordType.Message or RecordType.Receipt or RecordType.AckUpTo or RecordType.Remove => RecordLayout.U64(record, RecordLayout.SequenceOffset),
+                RecordType.Message or RecordType.Receipt or RecordType.Moved or RecordType.AckUpTo or RecordType.Remove => RecordLayout.U64(record, RecordLayout.SequenceOffset),
                 RecordType.Reserve => RecordLayout.U64(record, RecordLayout.ReserveSequenceOffset),
                 _ => 0,
             };
@@ -163,7 +163,7 @@ public sealed class StoppedLog : IDisposable
     {
         public void OnRecord(long address, ReadOnlySpan<byte> record)
         {
-            if (address >= reading.Survey.End.Address || RecordLayout.TypeOf(record) is not (RecordType.Message or RecordType.Receipt)) return;
+            if (address >= reading.Survey.End.Address || RecordLayout.TypeOf(record) is not (RecordType.Message or RecordType.Receipt or RecordType.Moved)) return;
             if (mailbox is { } wanted && RecordLayout.U64(record, RecordLayout.MailboxOffset) != wanted) return;
             if (reading.IsPending(address, record)) take(RecordLayout.ReadEntry(record));
         }

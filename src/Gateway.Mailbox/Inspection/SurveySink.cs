@@ -25,7 +25,7 @@ internal sealed class SurveySink : IRecordSink, IRecoveryObserver, IDisposable
     public SurveySink(SegmentStore segments, Superblock superblock, LogProgress? progress)
     {
         (_segments, _progress) = (segments, progress);
-        _index = new MailboxIndex(superblock.Identity, System.Numerics.BitOperations.TrailingZeroCount(superblock.SegmentBytes));
+        _index = new MailboxIndex(superblock.Identity);
         _partition = new MailboxPartition(_index, new PageQueue(1, ILogFile.BlockBytes), measureQueues: false);
         Recovery = new LogRecovery(segments, superblock, [_partition], _ => 0, this);
     }
@@ -59,7 +59,7 @@ internal sealed class SurveySink : IRecordSink, IRecoveryObserver, IDisposable
         _totals[type] = (records + 1, bytes + RecordLayout.LogBytes(record.Length));
         if (type is RecordType.Message or RecordType.Receipt)
             OnEntry(RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.U64(record, RecordLayout.SequenceOffset), RecordLayout.U64(record, RecordLayout.PreviousOffset));
-        else if (type is RecordType.AckUpTo or RecordType.Remove)
+        else if (type is RecordType.AckUpTo or RecordType.Remove or RecordType.Moved)
             OnSettled(type, RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.U64(record, RecordLayout.SequenceOffset));
     }
 
@@ -70,15 +70,17 @@ internal sealed class SurveySink : IRecordSink, IRecoveryObserver, IDisposable
     {
         if (damage.Kind is DamageKind.Header or DamageKind.Length) return;
         _gaps.Add((damage, _highest));
-        if (damage.Record is not (RecordType.Message or RecordType.Receipt)) return;
+        if (damage.Record is not (RecordType.Message or RecordType.Receipt or RecordType.Moved)) return;
         MissingOf(damage.Mailbox).Add(new Missing(damage.Sequence, damage.Record == RecordType.Receipt, damage));
     }
 
-    /// <summary>At the log's end: what was not settled is lost, and counted where it was.</summary>
+    /// <summary>After the log's end: what was not settled is lost, and counted where it was.</summary>
     public void CountLost()
     {
-        foreach (var missing in _missing.Values.SelectMany(m => m))
+        foreach (var (mailbox, missing) in _missing.SelectMany(m => m.Value, (m, missing) => (m.Key, missing)))
         {
+            // One that was moved may still have its older record.
+            if (missing.Sequence is > 0 and <= IndexEntry.MaxSequence && _index.Contains(mailbox, missing.Sequence)) continue;
             if (missing.IsReceipt) missing.Damage.LostReceipts++;
             else missing.Damage.LostMessages++;
         }
@@ -128,6 +130,7 @@ internal sealed class SurveySink : IRecordSink, IRecoveryObserver, IDisposable
         }
     }
 
+    /// <summary>Acknowledged, removed, or found at another place.</summary>
     private void OnSettled(RecordType type, ulong mailbox, ulong sequence)
     {
         if (_missing.TryGetValue(mailbox, out var missing))

@@ -23,6 +23,12 @@ internal sealed class PageQueue
 
     public int Limit => _limit;
 
+    /// <summary>Owner: how many pages were ever asked for.</summary>
+    public long Asked => _asked.Added;
+
+    /// <summary>Any thread: how many of them have been read; they are read in the order they were asked for.</summary>
+    public long Read => _read.Added;
+
     public void BindReader(Commit.WakeSignal reader) => _reader = reader;
 
     /// <summary>Owner: a page nobody uses, made on first need; null when all are out.</summary>
@@ -68,6 +74,8 @@ internal sealed class PageQueue
         private readonly MailboxPage?[] _slots = new MailboxPage?[(int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)capacity)];
         private long _added;
         private long _removed;
+
+        public long Added => Volatile.Read(ref _added);
 
         public void Add(MailboxPage page)
         {

@@ -16,6 +16,7 @@ internal sealed class LogRecovery : IRecordSink
     private readonly MailboxPartition[] _partitions;
     private readonly Func<ulong, int> _ownerOf;
     private readonly IRecoveryObserver _observer;
+    private readonly SortedDictionary<long, LogTally> _tallies = [];
 
     public LogRecovery(SegmentStore segments, Superblock superblock, MailboxPartition[] partitions, Func<ulong, int> ownerOf, IRecoveryObserver observer)
     {
@@ -33,13 +34,26 @@ internal sealed class LogRecovery : IRecordSink
     public ulong HighestSequence { get; private set; }
     public long Records { get; private set; }
 
+    /// <summary>What lay before <see cref="TruncatedThrough"/> came to, by the latest LEDGER record.</summary>
+    public LogTally Truncated { get; private set; } = new();
+
+    public long TruncatedThrough { get; private set; }
+
     /// <exception cref="LogCorruptException">The log is damaged. Nothing was changed.</exception>
     /// <exception cref="LogVersionException">It holds a record that a later version writes. Nothing was changed.</exception>
     public void Run()
     {
         var stop = new LogScan(_segments).Run(Math.Max(_superblock.Begin, RecordLayout.FirstAddress), this);
         if (ProofOfDamage(stop) is { } proof) throw Damaged(stop, proof);
-        Tail = stop.Address;
+        End(stop.Address);
+    }
+
+    /// <summary>The log ends here: what could only be told from all of it.</summary>
+    public void End(long tail)
+    {
+        Tail = tail;
+        foreach (var partition in _partitions) partition.EndRecovery();
+        _partitions[0].TakeOver(Totals());
     }
 
     /// <summary>Why the end of a scan cannot be the torn end of a batch, with all this has seen of the log; null when it can.</summary>
@@ -87,6 +101,14 @@ internal sealed class LogRecovery : IRecordSink
     public void OnRecord(long address, ReadOnlySpan<byte> record)
     {
         Records++;
+        Apply(address, record);
+        var segment = _segments.SegmentOf(address);
+        if (!_tallies.TryGetValue(segment, out var tally)) _tallies.Add(segment, tally = new LogTally());
+        tally.Count(record);
+    }
+
+    private void Apply(long address, ReadOnlySpan<byte> record)
+    {
         var type = RecordLayout.TypeOf(record);
         switch (type)
         {
@@ -94,17 +116,21 @@ internal sealed class LogRecovery : IRecordSink
                 if (record.Length < RecordLayout.MessageFixedBytes) throw Malformed(address, type);
                 OnEntry(address, record);
                 break;
+            case RecordType.Moved:
+                if (record.Length < RecordLayout.MessageFixedBytes || RecordLayout.EntryTypeOf(record) is not (RecordType.Message or RecordType.Receipt))
+                    throw Malformed(address, type);
+                Owner(record).RecoverMoved(
+                    RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.U64(record, RecordLayout.SequenceOffset), address,
+                    RecordLayout.LogBytes(record.Length), RecordLayout.EntryTypeOf(record) == RecordType.Receipt);
+                break;
             case RecordType.AckUpTo:
-                Require(record, RecordLayout.RemovalBytes, address, type);
+                Require(record, RecordLayout.AckBytes, address, type);
                 Owner(record).RecoverAck(RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.U64(record, RecordLayout.SequenceOffset));
                 break;
             case RecordType.Remove:
-                Require(record, RecordLayout.RemovalBytes, address, type);
-                var reason = (RemoveReason)record[RecordLayout.RemovalKindOffset];
-                if (reason is < RemoveReason.Rejected or > RemoveReason.Lost) throw Malformed(address, type);
-                Owner(record).RecoverRemoval(
-                    RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.U64(record, RecordLayout.SequenceOffset), reason,
-                    RecordLayout.U16(record, RecordLayout.ReasonOffset));
+                Require(record, RecordLayout.RemoveBytes, address, type);
+                if ((RemoveReason)record[RecordLayout.RemoveKindOffset] is < RemoveReason.Rejected or > RemoveReason.Lost) throw Malformed(address, type);
+                Owner(record).RecoverRemoval(RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.U64(record, RecordLayout.SequenceOffset));
                 break;
             case RecordType.Window:
                 Require(record, RecordLayout.WindowBytes, address, type);
@@ -127,11 +153,15 @@ internal sealed class LogRecovery : IRecordSink
                 Require(record, RecordLayout.ReserveBytes, address, type);
                 HighestSequence = Math.Max(HighestSequence, RecordLayout.U64(record, RecordLayout.ReserveSequenceOffset));
                 break;
+            case RecordType.LedgerTotals:
+                Require(record, RecordLayout.LedgerBytes, address, type);
+                Truncated = LogTally.Read(record, out var through);
+                TruncatedThrough = through;
+                break;
             case RecordType.Gap:
                 if (record.Length < RecordLayout.GapFixedBytes) throw Malformed(address, type);
-                var (messages, receipts) = (RecordLayout.U32(record, RecordLayout.GapMessagesOffset), RecordLayout.U32(record, RecordLayout.GapReceiptsOffset));
-                _partitions[0].RecoverLost(messages, receipts);
-                _observer.OnGap(address, RecordLayout.LogBytes(record.Length), messages, receipts);
+                _observer.OnGap(
+                    address, RecordLayout.LogBytes(record.Length), RecordLayout.U32(record, RecordLayout.GapMessagesOffset), RecordLayout.U32(record, RecordLayout.GapReceiptsOffset));
                 break;
             default:
                 var path = _segments.FileOf(address).Path;
@@ -146,6 +176,19 @@ internal sealed class LogRecovery : IRecordSink
     {
         var first = _segments.FirstSegment * _segments.SegmentBytes;
         _observer.OnProgress(scannedThrough - first, _segments.AllocatedThrough - first);
+    }
+
+    /// <summary>Since the log was made: what its truncated part came to, and what the segments behind that say.</summary>
+    private LogTally Totals()
+    {
+        var totals = new LogTally();
+        totals.Add(Truncated);
+        foreach (var (segment, tally) in _tallies)
+        {
+            if (segment * _segments.SegmentBytes >= TruncatedThrough) totals.Add(tally);
+        }
+
+        return totals;
     }
 
     private void OnEntry(long address, ReadOnlySpan<byte> record)

@@ -25,45 +25,51 @@ internal sealed class LogScan(SegmentStore segments)
 
     private readonly byte[] _page = GC.AllocateUninitializedArray<byte>(segments.PageBytes);
 
-    /// <param name="from">A record's address, or a page's.</param>
-    /// <param name="sink">Takes the records.</param>
-    /// <param name="until">A page's address: what lies from there on is not looked at.</param>
-    public ScanStop Run(long from, IRecordSink sink, long until = long.MaxValue)
+    /// <summary>The page that was read last.</summary>
+    public byte[] Page => _page;
+
+    public ScanStop Run(long from, IRecordSink sink)
     {
-        var pageBytes = segments.PageBytes;
         for (var address = from; ;)
         {
-            var pageStart = address & ~(long)(pageBytes - 1);
-            if (pageStart >= until) return new ScanStop(address, "this is as far as was asked");
-            if (pageStart >= segments.AllocatedThrough) return new ScanStop(address, "the segments end here");
-            ReadAhead(pageStart);
-            var read = segments.FileOf(pageStart).Read(segments.OffsetInFile(pageStart), _page);
-
-            // A file cut short reads as the zeros that were there before.
-            _page.AsSpan(read).Clear();
-            var offset = (int)(address - pageStart);
-            while (offset < pageBytes)
-            {
-                var length = BinaryPrimitives.ReadUInt32LittleEndian(_page.AsSpan(offset));
-                if (length == RecordLayout.EndOfPage)
-                {
-                    // Erased flash reads as this mark, all of it; nothing but zeros is ever behind a true one.
-                    if (_page.AsSpan(offset + RecordLayout.LengthBytes).ContainsAnyExcept((byte)0)) return new ScanStop(pageStart + offset, "the page's end mark is followed by something");
-                    break;
-                }
-
-                if (length == 0) return new ScanStop(pageStart + offset, "nothing is written here");
-                if (length < RecordLayout.MailboxOffset || length > pageBytes || RecordLayout.LogBytes((int)length) > pageBytes - offset)
-                    return new ScanStop(pageStart + offset, $"the record's length {length} is impossible");
-                var record = _page.AsSpan(offset + RecordLayout.LengthBytes, (int)length);
-                if (!RecordLayout.ChecksumHolds(record)) return new ScanStop(pageStart + offset, "the record's checksum is wrong");
-                sink.OnRecord(pageStart + offset, record);
-                offset += RecordLayout.LogBytes((int)length);
-            }
-
-            address = pageStart + pageBytes;
+            if ((address & -segments.PageBytes) >= segments.AllocatedThrough) return new ScanStop(address, "the segments end here");
+            if (ScanPage(address, sink) is { } stop) return stop;
+            address = (address | (uint)(segments.PageBytes - 1)) + 1;
             if ((address & (segments.SegmentBytes - 1)) == 0) sink.OnSegment(address);
         }
+    }
+
+    /// <summary>The records from an address to its page's end; null when they go on on the next page.</summary>
+    public ScanStop? ScanPage(long from, IRecordSink sink)
+    {
+        var pageBytes = segments.PageBytes;
+        var pageStart = from & ~(long)(pageBytes - 1);
+        ReadAhead(pageStart);
+        var read = segments.FileOf(pageStart).Read(segments.OffsetInFile(pageStart), _page);
+
+        // A file cut short reads as the zeros that were there before.
+        _page.AsSpan(read).Clear();
+        var offset = (int)(from - pageStart);
+        while (offset < pageBytes)
+        {
+            var length = BinaryPrimitives.ReadUInt32LittleEndian(_page.AsSpan(offset));
+            if (length == RecordLayout.EndOfPage)
+            {
+                // Erased flash reads as this mark, all of it; nothing but zeros is ever behind a true one.
+                if (_page.AsSpan(offset + RecordLayout.LengthBytes).ContainsAnyExcept((byte)0)) return new ScanStop(pageStart + offset, "the page's end mark is followed by something");
+                break;
+            }
+
+            if (length == 0) return new ScanStop(pageStart + offset, "nothing is written here");
+            if (length < RecordLayout.MailboxOffset || length > pageBytes || RecordLayout.LogBytes((int)length) > pageBytes - offset)
+                return new ScanStop(pageStart + offset, $"the record's length {length} is impossible");
+            var record = _page.AsSpan(offset + RecordLayout.LengthBytes, (int)length);
+            if (!RecordLayout.ChecksumHolds(record)) return new ScanStop(pageStart + offset, "the record's checksum is wrong");
+            sink.OnRecord(pageStart + offset, record);
+            offset += RecordLayout.LogBytes((int)length);
+        }
+
+        return null;
     }
 
     private void ReadAhead(long pageStart)

@@ -3,7 +3,8 @@ using Gateway.Mailbox.Format;
 namespace Gateway.Mailbox.Storage;
 
 /// <summary>
-/// The log's segment files by address. Read by any thread; segments are added by one thread at a time (the opener, then the keeper).
+/// The log's segment files by address. Read by any thread; segments are added by one thread at a time (the opener, then the keeper), and
+/// removed by one (the compactor).
 /// Invariant: segments First to Last exist without a gap, and every byte below <see cref="AllocatedThrough"/> has its block on disk.
 /// </summary>
 internal sealed class SegmentStore : IDisposable
@@ -13,6 +14,7 @@ internal sealed class SegmentStore : IDisposable
     private readonly ILogFileSystem _files;
     private readonly ulong _identity;
     private readonly int _segmentBits;
+    private readonly Lock _changing = new();
     private volatile Segments _segments;
     private long _allocatedThrough;
 
@@ -114,9 +116,26 @@ internal sealed class SegmentStore : IDisposable
         }
 
         if (file is null) return false;
-        _segments = new Segments(segments.First, [.. segments.Files, file]);
+        lock (_changing) _segments = new Segments(_segments.First, [.. _segments.Files, file]);
         Volatile.Write(ref _allocatedThrough, (segment + 1) << _segmentBits);
         return true;
+    }
+
+    /// <summary>
+    /// Deletes the first segment. Nobody reads below its end any more, and the superblock's begin address, durably, is not in it: a file that a
+    /// kill leaves behind goes at the next opening.
+    /// </summary>
+    public void RemoveFirst()
+    {
+        Segments before;
+        lock (_changing)
+        {
+            before = _segments;
+            _segments = new Segments(before.First + 1, before.Files[1..]);
+        }
+
+        before.Files[0].Dispose();
+        _files.Delete(SegmentHeader.FileName(before.First));
     }
 
     /// <summary>Gives a file that was cut short its blocks back. False when the disk has no room.</summary>

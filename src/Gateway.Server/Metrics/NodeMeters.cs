@@ -151,6 +151,8 @@ internal sealed class NodeMeters : IDisposable
     private void AddLog()
     {
         Gauge("log_bytes", "bytes", "From the log's first kept byte to its tail.", () => Log.LogBytes);
+        Gauge("log_live_bytes", "bytes", "Of the log, what pending entries take.", () => Log.LiveBytes);
+        Counter("log_truncated_segments_total", "segments", "Files of the log that compaction has taken away.", () => Log.TruncatedSegments);
         Gauge("log_uncommitted_bytes", "bytes", "Appended and not yet durable.", () => Log.UncommittedBytes);
         Gauge("log_allocated_ahead_bytes", "bytes", "Allocated on the disk beyond the tail.", () => Log.AllocatedAheadBytes);
         Gauge("log_segments", "segments", "Files of the log.", () => Log.Segments);

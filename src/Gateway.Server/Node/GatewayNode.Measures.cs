@@ -100,6 +100,8 @@ internal sealed partial class GatewayNode
         Syncs = log.Syncs,
         SyncMicros = log.SyncMicroseconds,
         LogBytes = log.LogBytes,
+        LiveBytes = log.LiveBytes,
+        TruncatedSegments = log.TruncatedSegments,
         UncommittedBytes = log.UncommittedBytes,
         AllocatedAheadBytes = log.AllocatedAheadBytes,
         Segments = log.Segments,

@@ -73,7 +73,7 @@ internal sealed partial class GatewayNode : INode
             var home = new Home(i, homes, HomeOptions(), _partitions[i], connections[i], connections[i], events);
             // Any reactor may see every handshake of the node for an instant: the kernel spreads them as it likes.
             var doorman = new Doorman(connections[i], _epochs, RandomNumberGenerator.Fill, _options.MaxHandshakes);
-            _hosts[i] = new ReactorHost(homes, _options, connections[i], doorman, home, _epochs, _time, _meters?.LoopLagOf(i));
+            _hosts[i] = new ReactorHost(homes, _options, connections[i], doorman, home, _partitions[i], _epochs, _time, _meters?.LoopLagOf(i));
         }
 
         OpenLog();
@@ -97,6 +97,7 @@ internal sealed partial class GatewayNode : INode
         try
         {
             _mailboxLog = MailboxLog.Open(LogOptions(), recovery, _time);
+            recovery.TellRepairs();
         }
         catch (LogCorruptException e)
         {
@@ -122,6 +123,9 @@ internal sealed partial class GatewayNode : INode
         MaxUnsentBytes = Math.Min(64 * 1024, _options.MaxUnsent),
         IdleTimeoutMs = (uint)_options.IdleTimeout.TotalMilliseconds,
         DefaultExpirySeconds = (uint)_options.DefaultExpiry.TotalSeconds,
+        MaxMailboxEntries = _options.MaxMailboxMessages,
+        MaxMailboxBytes = _options.MaxMailboxBytes,
+        MaxPendingBytes = _options.MaxPendingBytes / _options.Reactors,
         MeasureQueues = _options.Metrics,
     };
 
@@ -141,6 +145,7 @@ internal sealed partial class GatewayNode : INode
         OnCommitTimed = _meters is null ? null : _meters.RecordCommit,
         OnCommitted = OnCommitted,
         OnFailed = Fail,
+        OnCompaction = WakeHome,
         OnPageReady = partition => _hosts[partition].Reactor.Wake(),
     };
 
@@ -171,6 +176,12 @@ internal sealed partial class GatewayNode : INode
         {
             if (host.AwaitsCommit) host.Reactor.Wake();
         }
+    }
+
+    /// <summary>On the compactor's thread.</summary>
+    private void WakeHome(int partition)
+    {
+        if (_running) _hosts[partition].Reactor.Wake();
     }
 
     private void OnFatal(Exception cause)

@@ -66,6 +66,8 @@ internal sealed class PartitionLog : IHomeLog
         return new MailboxState(state.Entries, state.Bytes, state.First, state.Last);
     }
 
+    public long PendingBytes => _partition.PendingBytes;
+
     public bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token) =>
         _partition.TryBeginRead(mailbox, afterSequence, maxEntries, maxBytes, token);
 

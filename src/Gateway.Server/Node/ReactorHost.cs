@@ -1,4 +1,5 @@
 using System.Buffers;
+using Gateway.Mailbox;
 using Gateway.Messaging;
 using Gateway.Protocol;
 using Gateway.Server.Metrics;
@@ -21,12 +22,16 @@ internal sealed class ReactorHost : IReactorHandler
     /// </summary>
     private static readonly TimeSpan LongestBatch = TimeSpan.FromMicroseconds(300);
 
+    private const int MovedBytesPerTurn = 64 * 1024;
+    private const int CarriedPerTurn = 64;
+
     private readonly int _homes;
     private readonly int _maxBodyBytes;
     private readonly IDeviceKeys _keys;
     private readonly TimeProvider _time;
     private readonly ReactorConnections _connections;
     private readonly Doorman _doorman;
+    private readonly PartitionLog _log;
     private readonly byte[] _scratch;
     private readonly byte[] _login = new byte[Login.SizeBytes];
     private readonly LoopLag? _lag;
@@ -35,13 +40,14 @@ internal sealed class ReactorHost : IReactorHandler
     private bool _draining;
 
     public ReactorHost(
-        int homes, GatewayOptions options, ReactorConnections connections, Doorman doorman, Home home, IDeviceKeys keys, TimeProvider time, LoopLag? lag)
+        int homes, GatewayOptions options, ReactorConnections connections, Doorman doorman, Home home, PartitionLog log, IDeviceKeys keys, TimeProvider time, LoopLag? lag)
     {
         _homes = homes;
         _maxBodyBytes = options.MaxBody;
         _connections = connections;
         _doorman = doorman;
         Home = home;
+        _log = log;
         _keys = keys;
         _time = time;
         _lag = lag;
@@ -188,11 +194,33 @@ internal sealed class ReactorHost : IReactorHandler
         // Raised before a batch is submitted: the commit may be over before this method is, and must find somebody to wake.
         _awaitsCommit = true;
         Home.OnTurn();
+        if (_log.Partition.HasCompaction) Compact();
         if (_time.GetElapsedTime(_submittedAt) >= LongestBatch) Submit();
         _awaitsCommit = Home.Uncommitted > 0;
     }
 
     public void OnIdle() => Submit();
+
+    /// <summary>A turn's share of what the log asks for so that its oldest segment can go. What finds no room waits for the next turn.</summary>
+    private void Compact()
+    {
+        var more = _log.Partition.Compact(MovedBytesPerTurn);
+        for (var carried = 0; _log.Partition.TryPeekCarried(out var device); carried++)
+        {
+            more = carried == CarriedPerTurn;
+            if (more || !TryCarry(device)) break;
+            _log.Partition.CarryNext();
+        }
+
+        if (more) Reactor.Wake();
+    }
+
+    private bool TryCarry(in CarriedDevice carried)
+    {
+        var device = new Address(carried.Device);
+        if (carried.HasKeyEpoch && !Home.TryCarryKeyEpoch(device, _keys.CurrentEpoch(device))) return false;
+        return carried.Incarnation == 0 || Home.TryCarryWindow(device, carried.Incarnation, carried.Number);
+    }
 
     private void Submit()
     {

@@ -56,6 +56,15 @@ public static class OptionTable
     public static readonly Option<TimeSpan> DefaultExpiry = OptionKinds.Duration(
         "default-expiry", "30d", "1s", "3650d", "life of a pending message whose sender names none");
 
+    public static readonly Option<int> MaxMailboxMessages = OptionKinds.Count(
+        "max-mailbox-messages", "100000", 1, 100_000_000, "pending in one mailbox; beyond it senders are refused for now");
+
+    public static readonly Option<long> MaxMailboxBytes = OptionKinds.Size(
+        "max-mailbox-bytes", "256MiB", "64KiB", "64GiB", "the same in bytes of log; one message always fits");
+
+    public static readonly Option<long> MaxPendingBytes = OptionKinds.Size(
+        "max-pending-bytes", "1024GiB", "1MiB", "1024GiB", "pending in all mailboxes together, each reactor's share apart; the disk is the other limit");
+
     public static readonly Option<long> MaxUnsent = OptionKinds.Size(
         "max-unsent", "256KiB", "16KiB", "64MiB", "output waiting for one connection; beyond it that connection is not read");
 
@@ -109,7 +118,7 @@ public static class OptionTable
     [
         Config, Data, NativeListen, OperatorListen,
         Reactors, PinReactors, ListenBacklog, MaxConnections, MaxHandshakes, MaxBody, MaxUnsent, BufferSoft, BufferHard,
-        HandshakeTimeout, FrameTimeout, IdleTimeout, RedeliverAfter, DefaultExpiry,
+        HandshakeTimeout, FrameTimeout, IdleTimeout, RedeliverAfter, DefaultExpiry, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
         Durability, CommitProgressTimeout, SegmentSize, LogMemory, LogPage,
         DrainTime, ReconnectSpread, Metrics, LogFormat, Level,
     ];

@@ -21,6 +21,12 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
     /// <summary>Called after each write with the file's name, the offset and the bytes.</summary>
     public Action<string, long, int>? OnWritten { get; set; }
 
+    /// <summary>Called before each read.</summary>
+    public Action? OnRead { get; set; }
+
+    /// <summary>Called before each deletion with the file's name.</summary>
+    public Action<string>? OnDelete { get; set; }
+
     /// <summary>Called with the file's name and the wanted bytes; false: no space.</summary>
     public Func<string, long, bool>? OnAllocate { get; set; }
 
@@ -45,7 +51,11 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
     public ILogFile? TryOpenDirect(string name) => new FaultyFile(this, name, _files.TryOpenDirect(name) ?? _files.Open(name));
 
     public void Rename(string from, string to) => _files.Rename(from, to);
-    public void Delete(string name) => _files.Delete(name);
+    public void Delete(string name)
+    {
+        OnDelete?.Invoke(name);
+        _files.Delete(name);
+    }
     public void SyncFolder() => _files.SyncFolder();
     public IDisposable Lock(string name) => _files.Lock(name);
 
@@ -62,7 +72,11 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
             lock (owner._gate) owner._unsynced[name] = owner._unsynced.GetValueOrDefault(name) + 1;
         }
 
-        public int Read(long offset, Span<byte> into) => file.Read(offset, into);
+        public int Read(long offset, Span<byte> into)
+        {
+            owner.OnRead?.Invoke();
+            return file.Read(offset, into);
+        }
 
         public void ReadAhead(long offset, long bytes) => file.ReadAhead(offset, bytes);
 

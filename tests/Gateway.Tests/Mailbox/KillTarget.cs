@@ -31,6 +31,7 @@ internal static class KillTarget
         MemoryBytes = 256 * 1024,
         SegmentBytes = 256 * 1024,
         AckReserveBytes = 64 * 1024,
+        CompactionReserveBytes = 64 * 1024,
         MaxBodyBytes = 1024,
     };
 

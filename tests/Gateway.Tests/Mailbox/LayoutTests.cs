@@ -3,6 +3,7 @@ using System.Text;
 using Gateway.Mailbox;
 using Gateway.Mailbox.Format;
 using Gateway.Mailbox.Index;
+using Gateway.Mailbox.Recovery;
 using Xunit;
 
 namespace Gateway.Tests.Mailbox;
@@ -65,11 +66,71 @@ public class LayoutTests
     public void Acknowledgements_and_removals_lie_as_the_format_says()
     {
         Assert.Equal(
-            "05000000" + "0100000000000000" + "0200000000000000" + "00000000",
-            Written(new MailboxRecord { Type = RecordType.AckUpTo, Mailbox = 1, Sequence = 2 }));
+            "05000000" + "0100000000000000" + "0200000000000000" + "0A000000" + "0B000000",
+            Written(new MailboxRecord { Type = RecordType.AckUpTo, Mailbox = 1, Sequence = 2 }, new RemovedEntries(10, 11, 12)));
         Assert.Equal(
-            "0600EFBE" + "0100000000000000" + "0200000000000000" + "04000000",
-            Written(new MailboxRecord { Type = RecordType.Remove, Mailbox = 1, Sequence = 2, Kind = (byte)RemoveReason.Lost, Reason = 0xBEEF }));
+            "0600EFBE" + "0100000000000000" + "0200000000000000" + "04030000",
+            Written(new MailboxRecord { Type = RecordType.Remove, Mailbox = 1, Sequence = 2, Kind = (byte)RemoveReason.Lost, Reason = 0xBEEF }, new RemovedEntries(1, 0, 100)));
+        Assert.Equal(
+            "06000000" + "0100000000000000" + "0200000000000000" + "02040000",
+            Written(new MailboxRecord { Type = RecordType.Remove, Mailbox = 1, Sequence = 2, Kind = (byte)RemoveReason.Expired }, new RemovedEntries(0, 1, 100)));
+    }
+
+    [Fact]
+    public void A_moved_record_is_what_it_was_with_its_type_kept()
+    {
+        byte[] body = [1, 2, 3];
+        foreach (var type in new[] { RecordType.Message, RecordType.Receipt })
+        {
+            var record = new byte[RecordLayout.MessageFixedBytes + body.Length];
+            RecordLayout.Write(record.AsSpan(0, RecordLayout.MessageFixedBytes), new MailboxRecord { Type = type, Mailbox = 1, Sequence = 2, Sender = 3, Number = 4, Kind = 5, Body = body }, default);
+            body.CopyTo(record.AsSpan(RecordLayout.MessageFixedBytes));
+            var before = Convert.ToHexString(record);
+            for (var times = 0; times < 2; times++)
+            {
+                RecordLayout.MakeMoved(record.AsSpan(0, RecordLayout.MessageFixedBytes), body);
+                Assert.True(RecordLayout.ChecksumHolds(record));
+                Assert.Equal((RecordType.Moved, type), (RecordLayout.TypeOf(record), RecordLayout.EntryTypeOf(record)));
+                Assert.Equal($"09{before[10..138]}{(int)type:X2}{before[140..]}", Convert.ToHexString(record)[8..]);
+            }
+
+            var entry = RecordLayout.ReadEntry(record);
+            Assert.Equal((type, 1ul, 2ul, 3ul, 4ul, 5), (entry.Type, entry.Mailbox, entry.Sequence, entry.Sender, entry.Number, entry.Kind));
+            Assert.Equal(body, entry.Body.ToArray());
+        }
+    }
+
+    [Fact]
+    public void A_ledger_lies_as_the_format_says_and_is_read_back()
+    {
+        var tally = new LogTally();
+        Count(new MailboxRecord { Type = RecordType.Message, Mailbox = 1, Sequence = 2 }, default, 1);
+        Count(new MailboxRecord { Type = RecordType.Receipt, Mailbox = 1, Sequence = 2 }, default, 2);
+        Count(new MailboxRecord { Type = RecordType.AckUpTo, Mailbox = 1, Sequence = 2 }, new RemovedEntries(3, 4, 0), 1);
+        for (var reason = RemoveReason.Rejected; reason <= RemoveReason.Lost; reason++)
+        {
+            Count(new MailboxRecord { Type = RecordType.Remove, Mailbox = 1, Sequence = 2, Kind = (byte)reason, Reason = 9 }, new RemovedEntries(1, 0, 0), 4 + (int)reason);
+            Count(new MailboxRecord { Type = RecordType.Remove, Mailbox = 1, Sequence = 2, Kind = (byte)reason, Reason = 9 }, new RemovedEntries(0, 1, 0), 8 + (int)reason);
+        }
+
+        var record = new byte[RecordLayout.LedgerBytes];
+        tally.Write(record, 0x31323334);
+        Assert.True(RecordLayout.ChecksumHolds(record));
+        string Numbers(params long[] numbers) => string.Concat(numbers.Select(n => Convert.ToHexString(BitConverter.GetBytes(n))));
+        Assert.Equal(
+            "0D000000" + "3433323100000000" + new string('0', 16) + Numbers(1, 3, 5, 6, 7, 8) + Numbers(2, 4, 9, 10, 11, 12)
+            + Numbers([.. Enumerable.Range(0, MailboxPartition.RejectionReasons).Select(r => r == 9 ? 5L : 0)]), Convert.ToHexString(record.AsSpan(4)));
+
+        var read = LogTally.Read(record, out var through);
+        Assert.Equal((0x31323334, tally.Ledger), (through, read.Ledger));
+        Assert.Equal(tally.RejectedByReason.ToArray(), read.RejectedByReason.ToArray());
+
+        void Count(in MailboxRecord from, RemovedEntries removed, int times)
+        {
+            var bytes = new byte[RecordLayout.FixedBytes(from.Type)];
+            RecordLayout.Write(bytes, from, removed);
+            for (; times > 0; times--) tally.Count(bytes);
+        }
     }
 
     [Fact]
@@ -151,10 +212,10 @@ public class LayoutTests
     }
 
     /// <summary>The record after its checksum, which must hold.</summary>
-    private static string Written(in MailboxRecord record)
+    private static string Written(in MailboxRecord record, RemovedEntries removed = default)
     {
         var bytes = new byte[RecordLayout.FixedBytes(record.Type)];
-        RecordLayout.Write(bytes, record);
+        RecordLayout.Write(bytes, record, removed);
         Assert.True(RecordLayout.ChecksumHolds(bytes));
         return Convert.ToHexString(bytes.AsSpan(4));
     }

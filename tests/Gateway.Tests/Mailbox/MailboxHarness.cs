@@ -30,7 +30,8 @@ internal sealed class DataFolder : IDisposable
     {
         while (true)
         {
-            var files = Directory.GetFiles(Path);
+            // The superblock first: what it says was true of the segments when it was written, and of what they are later.
+            var files = Directory.GetFiles(Path).OrderBy(f => System.IO.Path.GetFileName(f) != "superblock");
             try
             {
                 foreach (var file in files.Where(f => System.IO.Path.GetFileName(f) != "LOCK"))
@@ -89,7 +90,7 @@ internal sealed class MailboxHarness : IDisposable
     {
         var settings = new Settings();
         configure?.Invoke(settings);
-        Partitions = settings.Partitions;
+        (Partitions, SegmentBytes) = (settings.Partitions, settings.SegmentBytes);
         Time = time ?? new ManualTime();
         Observer = new RecordingObserver();
         Log = MailboxLog.Open(
@@ -106,6 +107,8 @@ internal sealed class MailboxHarness : IDisposable
                 SegmentBytes = settings.SegmentBytes,
                 SegmentsAhead = settings.SegmentsAhead,
                 AckReserveBytes = settings.AckReserveBytes,
+                CompactionReserveBytes = settings.CompactionReserveBytes,
+                OnCompaction = settings.Compacts ? _ => { } : null,
                 PageBufferBytes = settings.PageBufferBytes,
                 PageBuffersPerPartition = settings.PageBuffers,
                 CommitStallLimit = settings.CommitStallLimit,
@@ -179,6 +182,46 @@ internal sealed class MailboxHarness : IDisposable
         Assert.Empty(Failures);
     }
 
+    /// <summary>Whether <see cref="Work"/> carries devices, by doing nothing: the log's own tests have no windows to lose.</summary>
+    public bool CarriesDevices { get; set; } = true;
+
+    /// <summary>No owner has anything to do for compaction, and it has nothing more to begin with.</summary>
+    public bool IsSettled
+    {
+        get
+        {
+            var counters = Log.Counters;
+            return Enumerable.Range(0, Partitions).All(p => !Log.Partition(p).HasCompaction)
+                && (counters.LogBytes <= counters.LiveBytes * 2 + SegmentBytes || counters.LogBytes - counters.UncommittedBytes < SegmentBytes);
+        }
+    }
+
+    private long SegmentBytes { get; }
+
+    /// <summary>What a home does in a turn for compaction.</summary>
+    public void Work()
+    {
+        for (var i = 0; i < Partitions; i++)
+        {
+            var partition = Log.Partition(i);
+            partition.Compact(4096);
+            while (CarriesDevices && partition.TryPeekCarried(out _)) partition.CarryNext();
+            partition.EndBatch();
+        }
+    }
+
+    /// <summary>Until compaction has done all it wants to.</summary>
+    public void Settle()
+    {
+        Commit();
+        WaitFor(() =>
+        {
+            Work();
+            return IsSettled;
+        });
+        Assert.Empty(Failures);
+    }
+
     public List<(ulong Sequence, ulong Previous, string Body)> Read(ulong mailbox, ulong after = 0, int maxEntries = 1000, int maxBytes = 1 << 20)
     {
         var read = new List<(ulong, ulong, string)>();
@@ -240,6 +283,8 @@ internal sealed class MailboxHarness : IDisposable
         public long SegmentBytes { get; set; } = 64 * 1024;
         public int SegmentsAhead { get; set; } = 1;
         public long AckReserveBytes { get; set; } = 16 * 1024;
+        public long CompactionReserveBytes { get; set; } = 8 * 1024;
+        public bool Compacts { get; set; }
         public int PageBufferBytes { get; set; } = 8192;
         public int PageBuffers { get; set; } = 4;
         public TimeSpan CommitStallLimit { get; set; } = TimeSpan.FromSeconds(30);

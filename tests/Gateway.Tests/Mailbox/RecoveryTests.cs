@@ -362,7 +362,6 @@ public class RecoveryTests
     }
 
     [Theory]
-    [InlineData(RecordType.Moved, "Moved")]
     [InlineData(RecordType.Generation, "Generation")]
     [InlineData((RecordType)99, "type 99")]
     public void A_record_that_a_later_version_writes_is_refused_by_name_and_place(RecordType type, string name)

@@ -254,6 +254,8 @@ public class AllocationTests
             _meter.Return();
         }
 
+        public long PendingBytes => 0;
+
         public MailboxState State(ulong mailbox)
         {
             _meter.Leave();

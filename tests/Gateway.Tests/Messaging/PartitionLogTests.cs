@@ -76,6 +76,7 @@ public sealed class PartitionLogTests : HomeLogContract
                 MemoryBytes = 8 << 20,
                 SegmentBytes = 4 << 20,
                 AckReserveBytes = 1 << 20,
+                CompactionReserveBytes = 1 << 20,
             };
             var mailboxLog = MailboxLog.Open(options, new Observer(recovery), TimeProvider.System);
             var log = new PartitionLog();

@@ -261,4 +261,49 @@ public class Rule02_WindowsOutliveMessages : HomeTests
         anna.Login();
         Assert.True(anna.IsWelcome);
     }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_window_is_recorded_again_with_all_that_has_settled_but_not_while_a_number_it_must_tell_of_is_in_flight(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben, cleo) = (Anna(net), Ben(net), Cleo(net));
+        var home = net.HomeOf(anna.Address);
+        anna.Write(SendOf(ben, 3, lowestOpen: 3, "a"));
+        anna.Write(SendOf(cleo, 5, lowestOpen: 3, "b"));
+        net.Settle();
+        anna.Write(SendOf(cleo, 4, lowestOpen: 3, "not committed yet"));
+        net.Exchange();
+        Assert.True(home.TryCarryWindow(anna.Address, anna.Incarnation, 3));
+        Assert.False(home.TryCarryWindow(anna.Address, anna.Incarnation, 4));
+        Assert.False(home.TryCarryWindow(anna.Address, anna.Incarnation, ulong.MaxValue));
+        Assert.True(home.TryCarryWindow(anna.Address, anna.Incarnation - 1, 4));
+        net.Settle();
+        Assert.True(home.TryCarryWindow(anna.Address, anna.Incarnation, ulong.MaxValue));
+        Assert.True(home.TryCarryWindow(new Address(AddressKind.User, 999), 1, 1));
+        net.Settle();
+
+        var windows = new WindowsOf(anna.Address.Value);
+        net.Store.Replay(windows);
+        (uint, ulong, ulong)[] expected = [(anna.Incarnation, 1, 0), (anna.Incarnation, 3, 0b101), (anna.Incarnation, 3, 0b101), (anna.Incarnation, 3, 0b111)];
+        Assert.Equal(expected, windows.Seen);
+    }
+
+    private sealed class WindowsOf(ulong of) : ILogRecovery
+    {
+        public List<(uint Incarnation, ulong Low, ulong Settled)> Seen { get; } = [];
+
+        public void OnWindow(ulong device, uint incarnation, ulong low, ulong settled, uint usedAt)
+        {
+            if (device == of) Seen.Add((incarnation, low, settled));
+        }
+
+        public void OnOrigin(ulong device, uint incarnation, ulong number, ulong low)
+        {
+        }
+
+        public void OnDevice(ulong device, uint keyEpoch)
+        {
+        }
+    }
 }

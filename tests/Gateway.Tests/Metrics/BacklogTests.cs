@@ -8,7 +8,6 @@ namespace Gateway.Tests.Metrics;
 /// <summary>The running totals of what is pending are what a walk over the index counts, at every moment and after a restart.</summary>
 public sealed class BacklogTests
 {
-    private const int SegmentBits = 16;
 
     [Theory]
     [InlineData(1, 3)]
@@ -17,7 +16,7 @@ public sealed class BacklogTests
     public void Totals_and_thresholds_agree_with_a_walk_over_the_index(int seed, int mailboxes)
     {
         var random = new Random(seed);
-        using var index = new MailboxIndex(seed: 9, SegmentBits) { Backlog = new Backlog() };
+        using var index = new MailboxIndex(seed: 9) { Backlog = new Backlog() };
         var sequences = new Dictionary<ulong, List<ulong>>();
         ulong sequence = 1_800_000_000_000_000;
         for (var step = 0; step < 30_000; step++)

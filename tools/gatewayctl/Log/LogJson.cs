@@ -29,7 +29,6 @@ internal static class LogJson
             ["firstAddress"] = s.FirstAddress,
             ["fileBytes"] = s.FileBytes,
             ["usedBytes"] = s.UsedBytes,
-            ["pendingBytes"] = s.PendingBytes,
         })]),
         ["end"] = Of(survey.End),
         ["endReason"] = survey.EndReason,

@@ -65,7 +65,8 @@ internal static class LogText
                 $"What {unknown} bytes held. Entries there that nothing behind them names are missing from the ledger's 'accepted' as well as from 'lost', so that it adds up and both are too low.");
         }
 
-        if (MayBe(survey, RecordType.Message, RecordType.Receipt)) yield return "Whether a sender sends again what it was told is accepted: no device is told of a message that is lost.";
+        if (MayBe(survey, RecordType.LedgerTotals)) yield return "What a lost LEDGER record had counted of segments that are gone: the ledger's terms are too low by that.";
+        if (MayBe(survey, RecordType.Message, RecordType.Receipt, RecordType.Moved)) yield return "Whether a sender sends again what it was told is accepted: no device is told of a message that is lost.";
         if (MayBe(survey, RecordType.AckUpTo, RecordType.Remove))
             yield return "Which entries had left their mailboxes by a record that is lost: they are pending again and will be delivered again; a device drops what it has by its sequence.";
         if (MayBe(survey, RecordType.Window, RecordType.Message)) yield return "Which numbers of a sender were settled there: a resend of one of them would be stored a second time.";
@@ -80,7 +81,7 @@ internal static class LogText
         Line(text, $"superblock  number {s.Number}, begin {s.BeginAddress}, durable {s.DurableAddress}, reserved sequence {s.ReservedSequence}, {(s.WasRebuilt ? "MISSING OR DAMAGED: this is what the segments say" : s.ClosedCleanly ? "closed cleanly" : "not closed cleanly")}");
         Line(text, $"geometry    segments of {s.SegmentBytes} bytes, pages of {s.PageBytes}");
         foreach (var segment in survey.Segments)
-            Line(text, $"segment     {segment.File}  from address {segment.FirstAddress}: {segment.UsedBytes} bytes used, {segment.PendingBytes} of them still needed{(segment.FileBytes == 0 ? ", MISSING" : "")}");
+            Line(text, $"segment     {segment.File}  from address {segment.FirstAddress}: {segment.UsedBytes} bytes used{(segment.FileBytes == 0 ? ", MISSING" : "")}");
         Line(text, $"durable     at least to address {survey.DurableAddress}");
         Line(text, $"end         {PlaceOf(survey.End)}: {survey.EndReason}{(survey.CutBytes > 0 ? Invariant($"; a start cuts off {survey.CutBytes} bytes") : "")}");
         foreach (var total in survey.Records) Line(text, $"records     {NameOf(total.Type),-12} {total.Records,12} {total.Bytes,16} bytes");
@@ -95,8 +96,9 @@ internal static class LogText
                 RecordType.Mark => Invariant($"durable {entry.Durable}"),
                 RecordType.Reserve => Invariant($"sequence {entry.Sequence}"),
                 RecordType.Gap => "damaged, given up",
-                RecordType.Message or RecordType.Receipt => Invariant($"{new Address(entry.Mailbox)} sequence {entry.Sequence}, body of {entry.BodyBytes} bytes{(entry.Pending ? ", pending" : "")}"),
+                RecordType.Message or RecordType.Receipt or RecordType.Moved => Invariant($"{new Address(entry.Mailbox)} sequence {entry.Sequence}, body of {entry.BodyBytes} bytes{(entry.Pending ? ", pending" : "")}"),
                 RecordType.AckUpTo or RecordType.Remove => Invariant($"{new Address(entry.Mailbox)} sequence {entry.Sequence}"),
+                RecordType.LedgerTotals => "",
                 _ => $"{new Address(entry.Mailbox)}",
             };
             Line(text, $"{entry.Place.Address,16}  {Path.GetFileName(entry.Place.File)} +{entry.Place.Offset,-10} {NameOf(entry.Type),-10} {entry.Bytes,7}  {about}");

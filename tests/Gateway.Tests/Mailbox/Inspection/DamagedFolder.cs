@@ -27,14 +27,16 @@ internal sealed class DamagedFolder : IDisposable
 
     /// <param name="fill">What is sent; null: something of everything.</param>
     /// <param name="leaveRunning">Copies what a kill would leave instead of closing cleanly.</param>
-    public DamagedFolder(Action<MailboxHarness>? fill = null, bool leaveRunning = false)
+    /// <param name="compacts">The log is compacted while it is filled, so that it holds MOVED and LEDGER records and does not begin at its first segment.</param>
+    public DamagedFolder(Action<MailboxHarness>? fill = null, bool leaveRunning = false, bool compacts = false)
     {
         Time = new ManualTime();
         using (var source = new DataFolder())
         {
-            using (var log = new MailboxHarness(source.Path, time: Time))
+            using (var log = new MailboxHarness(source.Path, s => s.Compacts = compacts, Time))
             {
                 (fill ?? SomethingOfEverything)(log);
+                if (compacts) log.Settle();
                 log.Commit();
                 if (leaveRunning) source.CopyOver(_folder);
             }
@@ -88,6 +90,23 @@ internal sealed class DamagedFolder : IDisposable
         }
     }
 
+    /// <summary>Many messages of which few wait: enough for the oldest segments to have gone.</summary>
+    public static DamagedFolder Compacted() => new(
+        log =>
+        {
+            log.CarriesDevices = true;
+            for (var i = 0; i < 900; i++)
+            {
+                var mailbox = (ulong)(i % 3 + 1);
+                var sequence = log.Send(mailbox, $"message {i} " + new string('x', i % 400));
+                if (i % 6 == 0) log.Send(mailbox, new byte[16], RecordType.Receipt);
+                if (i % 9 != 0) log.Remove(mailbox, sequence, RemoveReason.Discarded);
+                if (i % 7 == 0) log.Commit();
+                log.Work();
+            }
+        },
+        compacts: true);
+
     public DamagedFolder Copy() => new(this);
 
     /// <summary>What would be pending if only these records were there: mailbox and sequence.</summary>
@@ -96,7 +115,7 @@ internal sealed class DamagedFolder : IDisposable
         var pending = new SortedSet<(ulong Mailbox, ulong Sequence)>();
         foreach (var record in records)
         {
-            if (record.Type is RecordType.Message or RecordType.Receipt) pending.Add((record.Mailbox, record.Sequence));
+            if (record.Type is RecordType.Message or RecordType.Receipt or RecordType.Moved) pending.Add((record.Mailbox, record.Sequence));
             else if (record.Type == RecordType.AckUpTo) pending.RemoveWhere(p => p.Mailbox == record.Mailbox && p.Sequence <= record.Sequence);
             else if (record.Type == RecordType.Remove) pending.Remove((record.Mailbox, record.Sequence));
         }
@@ -162,7 +181,7 @@ internal sealed class DamagedFolder : IDisposable
             ledger = log.P.Ledger;
             var count = log.P.CountPending();
             Assert.Equal((ledger.Messages.Outstanding, ledger.Receipts.Outstanding), (count.Messages, count.Receipts));
-            foreach (var mailbox in Records.Where(r => r.Type is RecordType.Message or RecordType.Receipt).Select(r => r.Mailbox).Distinct())
+            foreach (var mailbox in Records.Where(r => r.Type is RecordType.Message or RecordType.Receipt or RecordType.Moved).Select(r => r.Mailbox).Distinct())
             {
                 foreach (var entry in log.ReadAll(mailbox)) found.Add((mailbox, entry.Sequence));
             }
@@ -204,9 +223,9 @@ internal sealed class DamagedFolder : IDisposable
 
                 var record = bytes.AsSpan((int)(Header + at + 4), (int)length);
                 var type = RecordLayout.TypeOf(record);
-                var hasSequence = type is RecordType.Message or RecordType.Receipt or RecordType.AckUpTo or RecordType.Remove;
+                var hasSequence = type is RecordType.Message or RecordType.Receipt or RecordType.Moved or RecordType.AckUpTo or RecordType.Remove;
                 records.Add(new FoundRecord(
-                    first + at, (int)length, type, type is RecordType.Mark or RecordType.Reserve ? 0 : RecordLayout.U64(record, 8), hasSequence ? RecordLayout.U64(record, 16) : 0));
+                    first + at, (int)length, type, type is RecordType.Mark or RecordType.Reserve or RecordType.LedgerTotals ? 0 : RecordLayout.U64(record, 8), hasSequence ? RecordLayout.U64(record, 16) : 0));
                 at += RecordLayout.LogBytes((int)length);
             }
         }

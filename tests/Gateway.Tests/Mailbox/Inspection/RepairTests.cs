@@ -193,7 +193,44 @@ public class RepairTests
 
         var survey = folder.RepairTo(folder.PendingWithout(r => r.Sequence == folder.Records.First(f => f.Type == RecordType.Message).Sequence));
 
-        Assert.Equal(new LedgerColumn(1, 0, 0, 0, 0, 0), survey.Ledger.Messages);
+        Assert.Equal(new LedgerColumn(2, 1, 0, 0, 0, 0), survey.Ledger.Messages);
+    }
+
+    [Fact]
+    public void A_moved_entry_is_lost_with_its_last_record_and_with_no_other()
+    {
+        using var source = DamagedFolder.Compacted();
+        _ = source.Opened(out var before);
+        var pending = DamagedFolder.PendingOf(source.Records);
+        var only = source.Records.Last(r => r.Type == RecordType.Moved && source.Records.Count(o => o.Type is RecordType.Message or RecordType.Moved && o.Mailbox == r.Mailbox && o.Sequence == r.Sequence) == 1);
+        Assert.Contains((only.Mailbox, only.Sequence), pending);
+        using var folder = source.Copy();
+        folder.Flip(only.Address + 30);
+
+        var survey = folder.RepairTo(folder.PendingWithout(r => r == only));
+
+        Assert.Equal(1, survey.Ledger.Messages.Lost + survey.Ledger.Receipts.Lost);
+        Assert.Equal(before.Messages.Accepted + before.Receipts.Accepted, survey.Ledger.Messages.Accepted + survey.Ledger.Receipts.Accepted);
+    }
+
+    [Fact]
+    public void An_entry_whose_acknowledgement_was_lost_and_then_covered_by_a_later_one_leaves_the_ledger_adding_up()
+    {
+        using var folder = new DamagedFolder(log =>
+        {
+            var first = log.Send(1, "delivered, but the record of it is lost");
+            log.Ack(1, first);
+            var second = log.Send(1, "delivered");
+            log.Ack(1, second);
+            log.Send(1, "pending");
+            log.Commit();
+        });
+        var ack = folder.Records.First(r => r.Type == RecordType.AckUpTo);
+        folder.Flip(ack.Address + 20);
+
+        var survey = folder.RepairTo(folder.PendingWithout(r => r == ack));
+
+        Assert.Equal(new LedgerColumn(3, 2, 0, 0, 0, 0), survey.Ledger.Messages);
     }
 
     [Fact]
@@ -229,7 +266,7 @@ public class RepairTests
         {
             System.Buffers.Binary.BinaryPrimitives.WriteInt32LittleEndian(forged.AsSpan(at), 76);
             var record = forged.AsSpan(at + 4, 76);
-            RecordLayout.Write(record[..72], new MailboxRecord { Type = RecordType.Message, Mailbox = 666, Sequence = 1_000_000 + (ulong)at, Sender = 1, Body = record[72..] });
+            RecordLayout.Write(record[..72], new MailboxRecord { Type = RecordType.Message, Mailbox = 666, Sequence = 1_000_000 + (ulong)at, Sender = 1, Body = record[72..] }, default);
         }
 
         using var source = new DamagedFolder(log =>

@@ -1,0 +1,104 @@
+using Gateway.Mailbox.Compaction;
+using Gateway.Mailbox.Format;
+
+namespace Gateway.Mailbox;
+
+/// <summary>
+/// Compaction's part on the owner's thread. Only the owner can tell whether an entry is still where the compactor found it; checked elsewhere
+/// a move could follow the entry's acknowledgement and bring it back to life.
+/// </summary>
+public sealed partial class MailboxPartition
+{
+    private readonly CompactionTask _task = new();
+    private CompactionTask? _asked;
+    private Commit.WakeSignal? _compactor;
+
+    /// <summary>Any thread: <see cref="Compact"/> or <see cref="TryPeekCarried"/> has something.</summary>
+    public bool HasCompaction => Volatile.Read(ref _asked) is not null;
+
+    /// <summary>
+    /// Moves live entries of the log's oldest segment to its end, at most about <paramref name="maxBytes"/> of them. Call it once a turn while
+    /// <see cref="HasCompaction"/>; devices come by <see cref="TryPeekCarried"/>.
+    /// </summary>
+    /// <returns>Whether there is more to do at once; otherwise nothing is, or the log has no room right now.</returns>
+    public bool Compact(int maxBytes)
+    {
+        CheckThread();
+        if (Volatile.Read(ref _asked) is not { } task) return false;
+        for (; task.Next < task.Candidates.Count; task.Next++)
+        {
+            if (maxBytes <= 0) return true;
+            if (!TryMove(task, task.Candidates[task.Next], ref maxBytes)) return false;
+        }
+
+        if (task.Devices.Count > 0) return true;
+        FinishTask(task);
+        return false;
+    }
+
+    /// <summary>A device to be recorded again. The same one until <see cref="CarryNext"/>.</summary>
+    public bool TryPeekCarried(out CarriedDevice device)
+    {
+        CheckThread();
+        device = default;
+        if (Volatile.Read(ref _asked) is not { Devices.Count: > 0 } task) return false;
+        device = task.Devices[task.Next];
+        return true;
+    }
+
+    /// <summary>The records of the device last peeked at are appended.</summary>
+    public void CarryNext()
+    {
+        CheckThread();
+        var task = Volatile.Read(ref _asked)!;
+        if (++task.Next == task.Devices.Count) FinishTask(task);
+    }
+
+    /// <summary>Compactor's thread, as the three below: the task to fill, which nobody else has now.</summary>
+    internal CompactionTask Task => _task;
+
+    internal void Ask(Commit.WakeSignal compactor)
+    {
+        _compactor = compactor;
+        Volatile.Write(ref _asked, _task);
+    }
+
+    private bool TryMove(CompactionTask task, Candidate candidate, ref int maxBytes)
+    {
+        var record = task.Page.AsSpan(candidate.Offset, candidate.Length);
+        var mailbox = RecordLayout.U64(record, RecordLayout.MailboxOffset);
+        var sequence = RecordLayout.U64(record, RecordLayout.SequenceOffset);
+        if (!_index.TryGet(mailbox, sequence, out var entry) || entry.Address != candidate.Address) return true;
+        if (_watermark.IsFrozen || _admission.Check(RecordType.Moved, _log.TailAddress, _watermark.Through) != AppendStatus.Ok) return false;
+        if (!TryEnqueueMoved(record, out var address, out var bytes)) return false;
+        _lastPosition = address + bytes;
+        _appended = true;
+        // At once: what reads it stops at the watermark, and what removes it does so after this record.
+        _index.Relocate(mailbox, sequence, address);
+        maxBytes -= bytes;
+        return true;
+    }
+
+    private unsafe bool TryEnqueueMoved(ReadOnlySpan<byte> record, out long address, out int bytes)
+    {
+        // SAFETY: the fixed part lies on this stack and the body is pinned until FASTER has copied both.
+        var head = stackalloc byte[RecordLayout.MessageFixedBytes];
+        var fixedPart = new Span<byte>(head, RecordLayout.MessageFixedBytes);
+        record[..RecordLayout.MessageFixedBytes].CopyTo(fixedPart);
+        var rest = record[RecordLayout.MessageFixedBytes..];
+        RecordLayout.MakeMoved(fixedPart, rest);
+        fixed (byte* body = rest)
+        {
+            bytes = RecordLayout.LogBytes(record.Length);
+            return _log.TryEnqueue(new EnqueuedRecord(head, RecordLayout.MessageFixedBytes, body, rest.Length), out address);
+        }
+    }
+
+    private void FinishTask(CompactionTask task)
+    {
+        EndBatch();
+        Volatile.Write(ref _asked, null);
+        task.Finish(_pages.Asked);
+        _compactor!.Set();
+    }
+}

@@ -1,0 +1,156 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+
+namespace Gateway.PowerLoss.Chain;
+
+/// <param name="Kills">In all.</param>
+/// <param name="Messages">In all.</param>
+/// <param name="Chunks">Loads, one after the other; the node comes to rest between them and is compared with its clients.</param>
+/// <param name="Reactors">Of the node.</param>
+/// <param name="Seed">Of the moments and the loads.</param>
+internal sealed record ChainPlan(int Kills, long Messages, int Chunks, int Reactors, int Seed);
+
+/// <summary>
+/// The real node, loaded in chunks and killed with -9 at random moments: under load, when a segment is made, and while it starts again. Its
+/// clients check every message; its ledger must say at each rest what they counted, and the same after one more kill at rest.
+/// </summary>
+internal sealed class ChainRun(ChainPlan plan, string data, Action<string> say)
+{
+    private static readonly TimeSpan RestLimit = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan ProgressLimit = TimeSpan.FromMinutes(5);
+
+    private readonly Random _random = new(plan.Seed);
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
+    private readonly SortedDictionary<string, int> _kills = new(StringComparer.Ordinal);
+    private readonly List<TimeSpan> _starts = [];
+    private ChainCounts _counts;
+    private int _killed;
+
+    /// <exception cref="ChainBrokenException">Something was lost, or does not add up.</exception>
+    public async Task<ChainResult> RunAsync()
+    {
+        // Small segments, so that many are made and entered.
+        await using var node = new ChainNode(Path.Combine(data, "node"), ["--reactors", Text(plan.Reactors), "--segment-size", "2MiB", "--log-memory", "8MiB"]);
+        await node.StartAsync();
+        for (var chunk = 0; chunk < plan.Chunks; chunk++)
+        {
+            var kills = (plan.Kills - _killed) / (plan.Chunks - chunk);
+            await RunChunkAsync(node, chunk, kills);
+        }
+
+        // A function of the log: read again it says the same.
+        var ledger = await AtRestAsync(node);
+        node.Kill();
+        await StartAsync(node);
+        var again = await AtRestAsync(node);
+        if (ledger.GetRawText() != again.GetRawText()) throw new ChainBrokenException($"The ledger was {ledger} and is {again} after one more start.");
+        return new ChainResult(plan, _counts, _killed, _kills, again, _starts.Max(), _clock.Elapsed, new DirectoryInfo(Path.Combine(data, "node")).EnumerateFiles().Sum(f => f.Length));
+    }
+
+    private async Task RunChunkAsync(ChainNode node, int chunk, int kills)
+    {
+        var messages = plan.Messages / plan.Chunks;
+        var before = await node.CountAsync();
+        await using var load = ChainLoad.Start(node, Path.Combine(data, $"chunk-{chunk}.json"), isOffline: chunk % 2 == 1, messages, chunk, plan.Seed + chunk);
+        // Each message is counted when it is accepted and when it is delivered. Not at the very end, when the clients may be gone.
+        var at = Enumerable.Range(0, kills).Select(_ => (long)(2 * messages * (0.02 + 0.8 * _random.NextDouble()))).Order().ToArray();
+        for (var done = 0; done < kills;)
+        {
+            await ReachAsync(node, load, before, before.Progress + at[done]);
+            done += await KillAsync(node, kills - done);
+        }
+
+        var counts = await load.EndAsync();
+        _counts += counts;
+        var ledger = await AtRestAsync(node);
+        Say($"chunk {chunk + 1} of {plan.Chunks} ({load.Kind}): {counts.Accepted} accepted and delivered, {counts.Resent} sent again, {counts.Reconnects} reconnects; ledger {ledger.GetProperty("accepted")}");
+    }
+
+    /// <summary>Returns how many kills it were: one, and those of the starts after it.</summary>
+    private async Task<int> KillAsync(ChainNode node, int most)
+    {
+        var atSegment = _random.Next(4) == 0;
+        if (atSegment) await SegmentIsMadeAsync();
+        node.Kill();
+        Count(atSegment ? "when a segment was made" : "under load");
+        var kills = 1;
+        while (kills < most && kills < 3 && _random.Next(2) == 0)
+        {
+            await node.BeginStartAsync();
+            await Task.Delay(node.LastStart * (0.3 + 0.7 * _random.NextDouble()));
+            var wasReady = node.IsReady;
+            node.Kill();
+            Count(wasReady ? "just started" : "while starting");
+            kills++;
+        }
+
+        await StartAsync(node);
+        return kills;
+    }
+
+    private async Task StartAsync(ChainNode node)
+    {
+        await node.StartAsync();
+        _starts.Add(node.LastStart);
+    }
+
+    private async Task ReachAsync(ChainNode node, ChainLoad load, ChainCounters before, long progress)
+    {
+        var clock = Stopwatch.StartNew();
+        while (true)
+        {
+            if (load.HasEnded)
+            {
+                await load.EndAsync();
+                throw new ChainBrokenException("The load ended before its last kill.");
+            }
+
+            var counters = await node.CountAsync();
+            if (counters.Progress >= progress && load.IsAllPresent(counters, before)) return;
+            if (clock.Elapsed > ProgressLimit) throw new ChainBrokenException($"Not within {ProgressLimit}: {progress} of {counters}.");
+            await Task.Delay(_random.Next(1, 15));
+        }
+    }
+
+    /// <summary>Until a segment is under way or has just got its name; a quiet moment ends it too.</summary>
+    private async Task SegmentIsMadeAsync()
+    {
+        var folder = Path.Combine(data, "node");
+        var names = Directory.GetFiles(folder).Length;
+        for (var clock = Stopwatch.StartNew(); clock.Elapsed < TimeSpan.FromSeconds(2);)
+        {
+            if (Directory.GetFiles(folder).Length != names) return;
+            await Task.Delay(1);
+        }
+    }
+
+    private async Task<JsonElement> AtRestAsync(ChainNode node)
+    {
+        var clock = Stopwatch.StartNew();
+        while (true)
+        {
+            var ledger = await node.LedgerAsync();
+            if (Of("pending") == 0 && Of("accepted") == _counts.Accepted && Of("delivered") == _counts.Delivered && ledger.GetProperty("balanced").GetBoolean()) return ledger;
+            if (clock.Elapsed > RestLimit) throw new ChainBrokenException($"The clients counted {_counts.Accepted} accepted and {_counts.Delivered} delivered; the ledger says {ledger}.");
+            await Task.Delay(100);
+
+            long Of(string name) => ledger.GetProperty(name).GetInt64();
+        }
+    }
+
+    private void Count(string kind)
+    {
+        _killed++;
+        _kills[kind] = _kills.GetValueOrDefault(kind) + 1;
+        Say($"kill {_killed} of {plan.Kills}: {kind}");
+    }
+
+    private void Say(string what) => say(string.Create(CultureInfo.InvariantCulture, $"{_clock.Elapsed:mm\\:ss}  {what}"));
+
+    private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
+}
+
+/// <summary>A chain that held.</summary>
+internal sealed record ChainResult(
+    ChainPlan Plan, ChainCounts Clients, int Kills, IReadOnlyDictionary<string, int> KillsByMoment, JsonElement Ledger, TimeSpan LongestStart, TimeSpan Took, long FolderBytes);
