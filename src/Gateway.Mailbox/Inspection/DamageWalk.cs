@@ -186,6 +186,7 @@ internal sealed class DamageWalk
             Reason = reason,
             Record = Enum.IsDefined(type) ? type : RecordType.None,
             Mailbox = hasMailbox ? RecordLayout.U64(record, RecordLayout.MailboxOffset) : 0,
+            IsReceipt = record.Length >= RecordLayout.MessageFixedBytes && RecordLayout.EntryTypeOf(record) == RecordType.Receipt,
             Sequence = hasSequence ? RecordLayout.U64(record, RecordLayout.SequenceOffset) : 0,
         };
         PatchGap(address, bytes);

@@ -72,6 +72,9 @@ public sealed record LogDamage
     public ulong Mailbox { get; init; }
     public ulong Sequence { get; init; }
 
+    /// <summary>A RECEIPT, or a MOVED that was one.</summary>
+    internal bool IsReceipt { get; init; }
+
     /// <summary>Messages and receipts known to be lost here: by the record itself, or because a later entry names its predecessor and nothing shows that it was settled.</summary>
     public long LostMessages { get; internal set; }
     public long LostReceipts { get; internal set; }

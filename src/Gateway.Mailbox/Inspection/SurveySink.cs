@@ -71,7 +71,7 @@ internal sealed class SurveySink : IRecordSink, IRecoveryObserver, IDisposable
         if (damage.Kind is DamageKind.Header or DamageKind.Length) return;
         _gaps.Add((damage, _highest));
         if (damage.Record is not (RecordType.Message or RecordType.Receipt or RecordType.Moved)) return;
-        MissingOf(damage.Mailbox).Add(new Missing(damage.Sequence, damage.Record == RecordType.Receipt, damage));
+        MissingOf(damage.Mailbox).Add(new Missing(damage.Sequence, damage.IsReceipt, damage));
     }
 
     /// <summary>After the log's end: what was not settled is lost, and counted where it was.</summary>
