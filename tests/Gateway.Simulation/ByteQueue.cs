@@ -33,5 +33,8 @@ internal sealed class ByteQueue
         if (_head == _tail) _head = _tail = 0;
     }
 
+    /// <summary>Keeps the first bytes alone.</summary>
+    public void Truncate(int length) => _tail = _head + length;
+
     public void Clear() => _head = _tail = 0;
 }

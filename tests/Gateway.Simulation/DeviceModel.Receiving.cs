@@ -44,7 +44,7 @@ public sealed partial class DeviceModel
             Connection.Read(Connection.Wire.Length - wire.Length);
         }
 
-        if (Connection.IsClosed) IsWelcome = false;
+        if (Connection.IsOver) IsWelcome = false;
         if (Acknowledges && IsWelcome && Inbox.Count + Receipts.Count + Repeats > before) Acknowledge();
     }
 
@@ -125,6 +125,15 @@ public sealed partial class DeviceModel
         _lastOnConnection = 0;
         Heard.Add(new Welcomed(
             welcome.SessionEpoch, welcome.Incarnation, welcome.WindowLow, welcome.WindowSettled, welcome.Generation, welcome.Pending));
+        if (TrustsSettled)
+        {
+            for (var i = 0; i < Wire.WindowSize; i++)
+            {
+                if ((welcome.WindowSettled >> i & 1) == 0 || !_outbox.Remove(welcome.WindowLow + (ulong)i)) continue;
+                Heard.Add(new Accepted(welcome.WindowLow + (ulong)i));
+            }
+        }
+
         if (!ResendsAtLogin) return;
         foreach (var number in _outbox.Keys.ToList()) Transmit(number);
     }
@@ -141,11 +150,12 @@ public sealed partial class DeviceModel
             return false;
         }
 
-        if (frame.Sequence <= HighestSeen) throw new PromiseBrokenException($"{this} was sent {frame.Sequence} for the first time after {HighestSeen}.");
+        // What another installation had acknowledged may come again after a crash, to this one for the first time.
+        if (frame.Sequence <= HighestSeen && !SharesMailbox) throw new PromiseBrokenException($"{this} was sent {frame.Sequence} for the first time after {HighestSeen}.");
         // A rejected entry may be gone from the log before its follower was numbered; otherwise the chain has no gap.
-        if (frame.Previous > HighestSeen || (frame.Previous != 0 && frame.Previous != HighestSeen && !_hasRejected))
+        if (!SharesMailbox && (frame.Previous > HighestSeen || (frame.Previous != 0 && frame.Previous != HighestSeen && !_hasRejected)))
             throw new PromiseBrokenException($"{this} was sent {frame.Sequence} which follows {frame.Previous}; the last it has seen is {HighestSeen}.");
-        HighestSeen = frame.Sequence;
+        HighestSeen = Math.Max(HighestSeen, frame.Sequence);
         _seen.Add(frame.Sequence);
         return true;
     }

@@ -17,12 +17,14 @@ public sealed record OutboxEntry(Address To, string Body, SendKind Kind)
 /// </summary>
 public sealed partial class DeviceModel
 {
+    private const int SmallBodyBytes = 1024;
+
     private static readonly byte[] Nonce = [.. Enumerable.Range(1, Wire.NonceBytes).Select(i => (byte)i)];
 
     private readonly HomeNet _net;
     private readonly byte[] _key = new byte[DeviceKey.KeyBytes];
     private readonly byte[] _nodeNonce = new byte[Wire.NonceBytes];
-    private readonly byte[] _frame = new byte[DeliverFrame.FrameBytes(Wire.MaxBodyBytesCeiling)];
+    private byte[] _frame = new byte[DeliverFrame.FrameBytes(SmallBodyBytes)];
     private readonly SortedDictionary<ulong, OutboxEntry> _outbox = [];
 
     internal DeviceModel(HomeNet net, Address address)
@@ -59,9 +61,15 @@ public sealed partial class DeviceModel
     /// <summary>Sends again, at the next login, what was not answered.</summary>
     public bool ResendsAtLogin { get; set; } = true;
 
+    /// <summary>Takes what the welcome says is settled for accepted, instead of sending it again.</summary>
+    public bool TrustsSettled { get; set; }
+
+    /// <summary>Another installation uses the same mailbox: what this one has not had may have gone to that one.</summary>
+    public bool SharesMailbox { get; set; }
+
     public SimulatedConnection? Connection { get; private set; }
 
-    public bool IsConnected => Connection is { IsClosed: false };
+    public bool IsConnected => Connection is { IsOver: false };
 
     public bool IsWelcome { get; private set; }
 
@@ -94,6 +102,13 @@ public sealed partial class DeviceModel
 
     public void HangUp() => Connection?.HangUp();
 
+    /// <summary>Takes the connection for dead and forgets it, without a word to the node.</summary>
+    public void LetGo()
+    {
+        Connection = null;
+        IsWelcome = false;
+    }
+
     /// <summary>
     /// Starts anew without what it needs to be recognised, its incarnation and its outbox; without its position too with
     /// <paramref name="position"/>. What its old connection still held for it is unread.
@@ -115,9 +130,16 @@ public sealed partial class DeviceModel
     /// <summary>Sends a new message, or puts it into the outbox for the next login; returns its number.</summary>
     public ulong Send(Address to, string body, SendKind kind = SendKind.Message)
     {
+        var number = Enqueue(to, body, kind);
+        if (IsConnected && IsWelcome) Transmit(number);
+        return number;
+    }
+
+    /// <summary>Puts a new message into the outbox; returns its number.</summary>
+    public ulong Enqueue(Address to, string body, SendKind kind = SendKind.Message)
+    {
         var number = NextNumber++;
         _outbox.Add(number, new OutboxEntry(to, body, kind));
-        if (IsConnected && IsWelcome) Transmit(number);
         return number;
     }
 
@@ -127,6 +149,8 @@ public sealed partial class DeviceModel
         var entry = _outbox[number];
         entry.IsOut = true;
         var body = Encoding.Latin1.GetBytes(entry.Body);
+        var needed = DeliverFrame.FrameBytes(body.Length);
+        if (_frame.Length < needed) _frame = new byte[needed];
         Write(_frame.AsSpan(0, SendFrame.Write(_frame, entry.To, number, LowestOpen, 0, entry.Kind, body)));
     }
 

@@ -34,6 +34,7 @@ public sealed class HomeNet : IDeviceKeys, ILogRecovery
     private static readonly byte[] Secret = Convert.FromHexString("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
 
     private readonly Dictionary<Address, uint> _keyEpochs = [];
+    private readonly Dictionary<(Address Device, uint Epoch), byte[]> _keys = [];
     private readonly List<DeviceModel> _devices = [];
     private readonly Random _random;
     private SimulatedReactor[] _reactors = [];
@@ -67,6 +68,9 @@ public sealed class HomeNet : IDeviceKeys, ILogRecovery
     public List<(int Home, LogOutcome Outcome)> LogLost { get; } = [];
 
     internal long BytesFlushed { get; set; }
+
+    /// <summary>Who has everything of this node happen in its own time and looks on; connections accepted under it are distant.</summary>
+    internal INodeObserver? Observer { get; set; }
 
     internal SimulatedLinks Links => _links;
 
@@ -180,7 +184,17 @@ public sealed class HomeNet : IDeviceKeys, ILogRecovery
 
     public uint CurrentEpoch(Address device) => _keyEpochs.GetValueOrDefault(device);
 
-    public void Derive(Address device, uint epoch, Span<byte> key) => DeviceKey.Derive(Secret, device, epoch, key);
+    public void Derive(Address device, uint epoch, Span<byte> key)
+    {
+        if (!_keys.TryGetValue((device, epoch), out var derived))
+        {
+            derived = new byte[DeviceKey.KeyBytes];
+            DeviceKey.Derive(Secret, device, epoch, derived);
+            _keys.Add((device, epoch), derived);
+        }
+
+        derived.CopyTo(key);
+    }
 
     void ILogRecovery.OnWindow(ulong device, uint incarnation, ulong low, ulong settled, uint usedAt) =>
         HomeOf(new Address(device)).RestoreWindow(device, incarnation, low, settled, usedAt);

@@ -39,6 +39,9 @@ internal sealed class LogWatch
     public bool IsAccepted(ulong sender, uint incarnation, ulong number) =>
         _origins.TryGetValue((sender, incarnation, number), out var position) && position <= _store.CommittedThrough;
 
+    /// <summary>Appended, durable or not.</summary>
+    public bool IsStored(ulong sender, uint incarnation, ulong number) => _origins.ContainsKey((sender, incarnation, number));
+
     /// <summary>The entry under a sequence if it is durable.</summary>
     public StoredRecord? DurableEntry(ulong mailbox, ulong sequence) =>
         _entries.TryGetValue((mailbox, sequence), out var position) && position <= _store.CommittedThrough ? _store[position] : null;

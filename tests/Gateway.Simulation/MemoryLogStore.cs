@@ -41,6 +41,21 @@ public sealed class MemoryLogStore
 
     public long CommittedThrough { get; private set; }
 
+    /// <summary>The last record up to which every batch was submitted: what a commit that begins now will make durable.</summary>
+    public long SubmittedThrough
+    {
+        get
+        {
+            var last = (long)_records.Count;
+            foreach (var log in _logs)
+            {
+                if (log.FirstStaged != 0) last = Math.Min(last, log.FirstStaged - 1);
+            }
+
+            return last;
+        }
+    }
+
     /// <summary>Set to <see cref="LogOutcome.Fenced"/> or <see cref="LogOutcome.Unknown"/>, the log takes and commits nothing more.</summary>
     public LogOutcome Outcome { get; set; }
 
@@ -78,13 +93,7 @@ public sealed class MemoryLogStore
     public void CommitThrough(long position)
     {
         if (Outcome != LogOutcome.Committed) return;
-        var last = Math.Min(position, _records.Count);
-        foreach (var log in _logs)
-        {
-            if (log.FirstStaged != 0) last = Math.Min(last, log.FirstStaged - 1);
-        }
-
-        CommittedThrough = Math.Max(CommittedThrough, last);
+        CommittedThrough = Math.Max(CommittedThrough, Math.Min(position, SubmittedThrough));
     }
 
     /// <summary>Lets every page arrive that was asked for.</summary>

@@ -2,7 +2,8 @@ namespace Gateway.Simulation;
 
 /// <summary>
 /// A socket seen from both ends. The device writes into <see cref="Input"/>; what the node writes is unsent until a flush, and then on the
-/// wire, of which the kernel holds <see cref="KernelRoomBytes"/> that the device has not read.
+/// wire, of which the kernel holds <see cref="KernelRoomBytes"/> that the device has not read. Of a distant one what either end writes travels
+/// first, until <see cref="Arrive"/> and <see cref="ArriveAtDevice"/> let it in, in order and in any pieces.
 /// </summary>
 public sealed class SimulatedConnection
 {
@@ -25,8 +26,20 @@ public sealed class SimulatedConnection
         }
     } = int.MaxValue;
 
-    /// <summary>Bytes the device has been sent and not read.</summary>
-    public ReadOnlySpan<byte> Wire => Outgoing.Bytes;
+    /// <summary>Bytes the device has been sent and not read, as far as they have arrived.</summary>
+    public ReadOnlySpan<byte> Wire => IsDistant ? Outgoing.Bytes[..ArrivedAtDevice] : Outgoing.Bytes;
+
+    /// <summary>There is a network between device and node.</summary>
+    public bool IsDistant { get; internal init; }
+
+    /// <summary>Bytes on their way to the node.</summary>
+    public int UpstreamBytes => Upstream.Length;
+
+    /// <summary>Bytes on their way to the device.</summary>
+    public int DownstreamBytes => IsDistant ? Outgoing.Length - ArrivedAtDevice : 0;
+
+    /// <summary>The device's end knows that nothing more comes.</summary>
+    public bool IsOver => IsClosed && DownstreamBytes == 0 && Route is not { IsDead: true };
 
     public int UnsentBytes => Unsent.Length;
 
@@ -39,9 +52,14 @@ public sealed class SimulatedConnection
     /// <summary>The reactor it is at; changes when it moves to its device's home.</summary>
     public SimulatedReactor Reactor { get; internal set; }
 
+    internal ByteQueue Upstream { get; } = new();
+    internal int ArrivedAtDevice { get; private set; }
     internal ByteQueue Input { get; } = new();
     internal ByteQueue Unsent { get; } = new();
     internal ByteQueue Outgoing { get; } = new();
+
+    /// <summary>What the network knows of it.</summary>
+    internal Route? Route { get; set; }
 
     internal bool IsClosing { get; set; }
     internal bool Lags { get; set; }
@@ -58,14 +76,41 @@ public sealed class SimulatedConnection
     /// <summary>The device writes.</summary>
     public void Write(ReadOnlySpan<byte> bytes)
     {
-        if (!IsClosed) Input.Append(bytes);
+        if (IsClosed) return;
+        if (IsDistant)
+        {
+            Upstream.Append(bytes);
+            Reactor.OnUpstream(this);
+            return;
+        }
+
+        Input.Append(bytes);
         Reactor.Touch(this);
+    }
+
+    /// <summary>Bytes of the device's reach the node's kernel.</summary>
+    internal void Arrive(int bytes)
+    {
+        if (!IsClosed) Input.Append(Upstream.Bytes[..bytes]);
+        Upstream.Consume(bytes);
+        Reactor.Touch(this);
+    }
+
+    /// <summary>Bytes of the node's reach the device's kernel.</summary>
+    internal void ArriveAtDevice(int bytes) => ArrivedAtDevice += bytes;
+
+    /// <summary>What is on its way in either direction never arrives.</summary>
+    internal void LoseTransit()
+    {
+        Upstream.Clear();
+        Outgoing.Truncate(ArrivedAtDevice);
     }
 
     /// <summary>The device has read that much of the wire; the kernel has room again.</summary>
     public void Read(int bytes)
     {
         Outgoing.Consume(bytes);
+        if (IsDistant) ArrivedAtDevice -= bytes;
         Reactor.Touch(this);
     }
 
@@ -76,8 +121,15 @@ public sealed class SimulatedConnection
         Reactor.Touch(this);
     }
 
-    /// <summary>The device hangs up: what it wrote and the node has not read is lost with it.</summary>
+    /// <summary>The device hangs up: what it wrote and the node has not read is lost with it. Of a distant one only the end travels.</summary>
     public void HangUp()
+    {
+        if (IsDistant) Reactor.OnDeviceLeft(this);
+        else Break();
+    }
+
+    /// <summary>The node's end of the connection is reset.</summary>
+    internal void Break()
     {
         if (!IsClosed) Reactor.OnHungUp(this);
     }

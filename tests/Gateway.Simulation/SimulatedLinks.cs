@@ -94,6 +94,7 @@ internal sealed class SimulatedLinks
 
             lane.Reserved++;
             lane.Requests.Enqueue([.. head, .. body]);
+            _links._net.Observer?.OnQueued(lane);
             return true;
         }
 
@@ -105,6 +106,7 @@ internal sealed class SimulatedLinks
             if (lane.Replies.Count >= _links[home, _home].Reserved)
                 throw new InvalidOperationException($"Home {_home} answers home {home} more often than it was asked.");
             lane.Replies.Enqueue(message.ToArray());
+            _links._net.Observer?.OnQueued(lane);
         }
 
         public bool TryNotify(int home, ReadOnlySpan<byte> message)
@@ -112,6 +114,7 @@ internal sealed class SimulatedLinks
             var lane = LaneTo(home);
             if (lane.Notices.Count >= _links._net.Options.Notices) return false;
             lane.Notices.Enqueue(message.ToArray());
+            _links._net.Observer?.OnQueued(lane);
             return true;
         }
 

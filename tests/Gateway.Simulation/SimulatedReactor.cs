@@ -13,6 +13,10 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
     private readonly Doorman _doorman;
     private readonly Dictionary<ulong, SimulatedConnection> _connections = [];
     private readonly SortedSet<ulong> _touched = [];
+    private readonly List<ulong> _taken = [];
+    private readonly List<ulong> _again = [];
+    private readonly List<SimulatedConnection> _due = [];
+    private bool _isInTurn;
     private byte[] _span = new byte[4096];
     private ulong _spanOf;
 
@@ -36,11 +40,19 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
     /// <summary>Connections with something to do: bytes to read, output to flush, a timer due.</summary>
     internal bool HasWork => _connections.Values.Any(c => c.HasDrained || HasInput(c) || (c.Unsent.Length != 0 && Room(c) > 0));
 
-    internal void Touch(SimulatedConnection connection) => _touched.Add(connection.Id);
+    internal void Touch(SimulatedConnection connection)
+    {
+        _touched.Add(connection.Id);
+        if (!_isInTurn) _net.Observer?.OnTouched(this);
+    }
+
+    internal void OnUpstream(SimulatedConnection connection) => _net.Observer?.OnUpstream(connection);
+
+    internal void OnDeviceLeft(SimulatedConnection connection) => _net.Observer?.OnDeviceLeft(connection);
 
     internal SimulatedConnection Accept(ulong id)
     {
-        var connection = new SimulatedConnection(id, this);
+        var connection = new SimulatedConnection(id, this) { IsDistant = _net.Observer is not null };
         _connections.Add(id, connection);
         Touch(connection);
         connection.Handshake = _doorman.Begin();
@@ -53,30 +65,53 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
         return connection;
     }
 
-    /// <summary>One turn: the connections' events, then the home's own, then the flush.</summary>
-    internal void Turn()
+    /// <summary>
+    /// One turn: the connections' events, then the home's own, then the flush. A turn that is not followed by rest may leave what it appended
+    /// to the batch of the next.
+    /// </summary>
+    internal void Turn(bool submits = true)
     {
+        _isInTurn = true;
         Enter();
-        foreach (var connection in _connections.Values.Where(c => c.TimerDueMs != 0 && c.TimerDueMs <= _net.Clock.NowMs).ToList())
-        {
-            connection.TimerDueMs = 0;
-            Home.OnTimer(connection.Id, connection.Session);
-        }
+        foreach (var connection in _connections.Values) CollectDue(connection);
+        foreach (var connection in _due) Home.OnTimer(connection.Id, connection.Session);
+        _due.Clear();
 
-        foreach (var id in _touched.ToList())
+        foreach (var id in TakeTouched())
         {
             if (_connections.TryGetValue(id, out var connection)) OnReady(connection);
         }
 
         Home.OnTurn();
-        Home.Submit();
-        foreach (var id in _touched.ToList())
+        if (submits) Home.Submit();
+        TakeTouched();
+        _touched.Clear();
+        foreach (var id in _taken)
         {
-            _touched.Remove(id);
             if (!_connections.TryGetValue(id, out var connection)) continue;
             Flush(connection);
-            if (connection.HasDrained || HasInput(connection)) Touch(connection);
+            if (connection.HasDrained || HasInput(connection)) _again.Add(id);
         }
+
+        _isInTurn = false;
+        _touched.UnionWith(_again);
+        _again.Clear();
+        if (_touched.Count != 0) _net.Observer?.OnTouched(this);
+    }
+
+    private void CollectDue(SimulatedConnection connection)
+    {
+        if (connection.TimerDueMs == 0 || connection.TimerDueMs > _net.Clock.NowMs) return;
+        connection.TimerDueMs = 0;
+        _due.Add(connection);
+    }
+
+    /// <summary>Those with something to do, in order of age; the next call tells of what came since.</summary>
+    private List<ulong> TakeTouched()
+    {
+        _taken.Clear();
+        _taken.AddRange(_touched);
+        return _taken;
     }
 
     /// <summary>The host's timeout path: tells the connection why and closes it.</summary>
@@ -136,6 +171,7 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
     {
         if (_spanOf != connection) throw new InvalidOperationException($"Output for connection {connection} was written into the span of {_spanOf}.");
         if (!_connections.TryGetValue(connection, out var c) || c.IsClosing) return;
+        _net.Observer?.OnWritten(c, _span.AsSpan(0, bytes));
         c.Unsent.Append(_span.AsSpan(0, bytes));
         Touch(c);
     }
@@ -181,6 +217,7 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
         }
 
         Receive(connection);
+        if (connection.IsClosing && connection.Reactor == this) PresentStale(connection);
         if (connection.HasEnded && connection.Input.Length == 0 && _connections.ContainsKey(connection.Id)) Forget(connection);
     }
 
@@ -214,6 +251,7 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
             var consumed = connection.Input.Length - bytes.Length;
             if (connection.IsLoggedIn)
             {
+                _net.Observer?.OnFrame(connection, type, payload);
                 if (Home.OnFrame(connection.Id, connection.Session, type, payload) != FrameResult.Consumed) return;
                 connection.Input.Consume(consumed);
                 continue;
@@ -226,6 +264,24 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
             else MoveHome(connection, in login);
             return;
         }
+    }
+
+    /// <summary>
+    /// A frame that a busier host had in hand when the session ended: the home must have nothing to do with it (rule 6). Only under an observer,
+    /// since the node's own host drops what a closing connection says.
+    /// </summary>
+    private void PresentStale(SimulatedConnection connection)
+    {
+        if (_net.Observer is null || connection.Session == 0 || connection.Input.Length == 0) return;
+        var bytes = connection.Input.Bytes;
+        var status = FrameReader.TryRead(
+            ref bytes, ConnectionRules.MaxClientPayloadBytes(ConnectionPhase.Established, _net.Options.Home.MaxBodyBytes), out var type, out var payload);
+        if (status != FrameStatus.Frame) return;
+        var consumed = connection.Input.Length - bytes.Length;
+        _net.Observer.OnFrame(connection, type, payload);
+        if (Home.OnFrame(connection.Id, connection.Session, type, payload) != FrameResult.Closed)
+            throw new PromiseBrokenException($"Rule 6: {type} of a session that has ended was taken.");
+        connection.Input.Consume(consumed);
     }
 
     private void Refuse(SimulatedConnection connection, ErrorCode error, FrameType type)
@@ -246,7 +302,16 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
         connection.IsLoggedIn = true;
         home.Enter();
         home.Touch(connection);
+        if (_net.CurrentEpoch(new Address(login.Address)) != login.KeyEpoch)
+        {
+            // As the node's host asks once more: the epoch may have risen since the proof was judged.
+            home.Refuse(connection, ErrorCode.KeyRevoked, FrameType.Authenticate);
+            return;
+        }
+
+        _net.Observer?.OnLogin(connection, in login);
         connection.Session = home.Home.OnLogin(connection.Id, in login);
+        _net.Observer?.OnLoggedIn(connection);
         if (connection.Session != 0) home.Receive(connection);
     }
 
@@ -258,6 +323,7 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
         connection.Outgoing.Append(connection.Unsent.Bytes[..taken]);
         connection.Unsent.Consume(taken);
         _net.BytesFlushed += taken;
+        if (taken != 0) _net.Observer?.OnFlushed(connection);
         if (connection.Unsent.Length != 0)
         {
             connection.Lags = true;
@@ -283,5 +349,6 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
         if (connection.Handshake != 0) _doorman.End(connection.Handshake);
         connection.Handshake = 0;
         if (connection.Session != 0) Home.OnClosed(connection.Id, connection.Session);
+        _net.Observer?.OnFlushed(connection);
     }
 }

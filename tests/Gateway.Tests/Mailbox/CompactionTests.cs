@@ -161,17 +161,23 @@ public class CompactionTests(ITestOutputHelper output)
 
             log.Commit();
             before.AddRange(log.ReadAll(5));
-            // Nothing but compaction writes from here on.
+            // Nothing but compaction writes from here on: LEDGER, then the superblock, then a segment goes.
+            void CopyAt(string name)
+            {
+                if ((name == "superblock" || name.EndsWith(".segment", StringComparison.Ordinal)) && copies.Count < 9) copies.Add(folder.Copy());
+            }
+
+            files.OnWrite = name =>
+            {
+                if (name == "superblock") CopyAt(name);
+            };
             files.OnSync = name =>
             {
-                if (name == "superblock" && copies.Count < 8) copies.Add(folder.Copy());
+                if (name == "superblock") CopyAt(name);
             };
-            files.OnDelete = name =>
-            {
-                if (copies.Count < 8) copies.Add(folder.Copy());
-            };
+            files.OnDelete = CopyAt;
             log.Settle();
-            (files.OnSync, files.OnDelete) = (null, null);
+            (files.OnWrite, files.OnSync, files.OnDelete) = (null, null, null);
             Assert.True(log.Log.Counters.TruncatedSegments >= 2);
         }
 

@@ -1,3 +1,4 @@
+using Dice = Gateway.Tests.Protocol.Dice;
 using Gateway.Protocol;
 using Gateway.Simulation;
 using Gateway.Tests.Protocol;

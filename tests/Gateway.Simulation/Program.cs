@@ -1,0 +1,3 @@
+using Gateway.Simulation;
+
+return SweepCommand.Run(args, Console.Out, Console.Error);

@@ -1,0 +1,204 @@
+using System.Buffers.Binary;
+using Gateway.Messaging;
+using Gateway.Protocol;
+using static Gateway.Simulation.Promise;
+
+namespace Gateway.Simulation;
+
+/// <summary>The log's side: each record is judged when it is appended.</summary>
+internal sealed partial class Judge
+{
+    private LogWatch _watch;
+    private long _read;
+    private bool _isRecovering;
+
+    /// <summary>Where the log says what became of a message: the first receipt of each kind that names it. 0: none.</summary>
+    private readonly Dictionary<Origin, (long Delivered, long Rejected)> _told = [];
+
+    private readonly HashSet<(ulong Device, uint Incarnation)> _durableWindows = [];
+    private readonly Queue<(long Position, ulong Device, uint Incarnation)> _windows = new();
+
+    private readonly Dictionary<Origin, (ulong Mailbox, ulong Sequence)> _messages = [];
+
+    /// <summary>Every entry of the log.</summary>
+    public IEnumerable<StoredRecord> Entries => _watch.Entries;
+
+    /// <summary>Read receipts stored: entries that devices have sent and that are no messages.</summary>
+    public long ReadReceipts => _watch.Entries.LongCount(r => r.Type == LogRecordType.Receipt && r.Incarnation != 0);
+
+    /// <summary>A message of this sender is appended and not durable.</summary>
+    public bool HasUncommittedOf(ulong sender)
+    {
+        for (var position = _net.Store.CommittedThrough + 1; position <= _net.Store.Appended; position++)
+        {
+            if (_net.Store[position] is { Incarnation: not 0 } record && record.Sender == sender) return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Reads what was appended since the last call. Call it before anything is committed or recovered.</summary>
+    public void ReadLog()
+    {
+        _watch.Read();
+        var store = _net.Store;
+        while (_read < store.Appended)
+        {
+            var record = store[++_read];
+            switch (record.Type)
+            {
+                case LogRecordType.Message or LogRecordType.Receipt:
+                    OnEntry(record);
+                    break;
+                case LogRecordType.AckUpTo:
+                    OnAcknowledged(record);
+                    break;
+                case LogRecordType.Remove:
+                    OnRemoved(record);
+                    break;
+                case LogRecordType.Window:
+                    OnWindow(record);
+                    break;
+            }
+        }
+
+        while (_windows.TryPeek(out var window) && window.Position <= store.CommittedThrough)
+        {
+            _windows.Dequeue();
+            _durableWindows.Add((window.Device, window.Incarnation));
+        }
+    }
+
+    /// <summary>Another run of the node has begun on what was left of the log.</summary>
+    public void OnCrash()
+    {
+        _watch = new LogWatch(_net.Store);
+        _read = 0;
+        _told.Clear();
+        _windows.Clear();
+        _durableWindows.Clear();
+        _messages.Clear();
+        foreach (var mailbox in _mailboxes.Values) mailbox.ForgetLog();
+        _isRecovering = true;
+        ReadLog();
+        _isRecovering = false;
+
+        foreach (var origin in _accepted)
+            Require(_watch.IsAccepted(origin.Sender, origin.Incarnation, origin.Number), $"P1: {origin} was accepted and did not survive the crash");
+        foreach (var (mailbox, sequence) in _delivered)
+            Require(_watch.DurableEntry(mailbox, sequence) is not null, $"P3: {sequence} was delivered to {mailbox:x} and did not survive the crash");
+        foreach (var (device, epoch) in _keyEpochs)
+            Require(_net.CurrentEpoch(new Address(device)) >= epoch, $"P9: the revocation of {new Address(device)} did not survive the crash");
+        RequireBalance();
+    }
+
+    /// <summary>P7, which holds at every instant.</summary>
+    public void RequireBalance()
+    {
+        var (messages, receipts) = (_net.Store.Messages, _net.Store.Receipts);
+        Require(messages.Balances && receipts.Balances, $"P7: messages {messages}, receipts {receipts}");
+        var pending = 0L;
+        foreach (var mailbox in _mailboxes.Values) pending += mailbox.Pending.Count;
+        Require(pending == messages.Pending + receipts.Pending, $"P7: {messages.Pending} and {receipts.Pending} are pending, of which {pending} are known");
+    }
+
+    private void OnEntry(StoredRecord record)
+    {
+        var mailbox = Mailbox(record.Mailbox);
+        if (!_isRecovering) Require(record.Sequence > mailbox.Highest, $"Rule 3: sequence {record.Sequence} of {record.Mailbox:x} does not rise above {mailbox.Highest}");
+        mailbox.Highest = Math.Max(mailbox.Highest, record.Sequence);
+        if (!_isRecovering)
+        {
+            Require(
+                mailbox.Pending.Count == 0 || record.Previous >= mailbox.Pending[^1].Sequence,
+                $"P4: {record.Sequence} of {record.Mailbox:x} names {record.Previous} as the one before it, and there is a later one");
+        }
+
+        var isReceipt = record.Type == LogRecordType.Receipt;
+        mailbox.Pending.Add(new PendingView(
+            record.Sequence, _read, record.Sender, record.Incarnation, record.Number, isReceipt, record.BodyBytes));
+        if (record.Incarnation == 0)
+        {
+            OnReceipt(record);
+            return;
+        }
+
+        var origin = new Origin(record.Sender, record.Incarnation, record.Number);
+        if (!isReceipt) _messages.Add(origin, (record.Mailbox, record.Sequence));
+        if (!_sent.TryGetValue(origin, out var sent)) throw new PromiseBrokenException($"P3: {origin} is stored and was never sent.");
+        Require(
+            sent.To == record.Mailbox && sent.Content == Content(isReceipt ? (byte)SendKind.Read : (byte)SendKind.Message, record.Record.Body),
+            $"P3: {origin} is stored otherwise than it was sent");
+    }
+
+    /// <summary>P2: a receipt that the node makes says what the device has said, and nothing else.</summary>
+    private void OnReceipt(StoredRecord record)
+    {
+        var body = record.Record.Body;
+        var incarnation = BinaryPrimitives.ReadUInt32LittleEndian(body);
+        var peer = Mailbox(record.Sender);
+        for (var numbers = body[SendFrame.ReadBodyFixedBytes..]; numbers.Length != 0; numbers = numbers[8..])
+        {
+            var origin = new Origin(record.Mailbox, incarnation, BinaryPrimitives.ReadUInt64LittleEndian(numbers));
+            if (!_messages.TryGetValue(origin, out var message) || message.Mailbox != peer.Key)
+                throw new PromiseBrokenException($"P2: a receipt of {peer.Key:x} names {origin}, which it was never sent.");
+            var told = _told.GetValueOrDefault(origin);
+            if ((ReceiptKind)record.Kind == ReceiptKind.Delivered)
+            {
+                Require(message.Sequence <= peer.Processed, $"P2: {origin} is told to be delivered, and its device has acknowledged {peer.Processed}, not {message.Sequence}");
+                if (told.Delivered == 0) told.Delivered = _read;
+            }
+            else
+            {
+                Require((ReceiptKind)record.Kind == ReceiptKind.Rejected, $"P2: {origin} is told to be {(ReceiptKind)record.Kind}");
+                Require(_isRecovering || peer.Rejected.Contains(message.Sequence), $"P2: {origin} is told to be rejected, and was not");
+                if (told.Rejected == 0) told.Rejected = _read;
+                if (!_isRecovering) peer.ToldRejected.Add(message.Sequence);
+            }
+
+            _told[origin] = told;
+        }
+    }
+
+    private void OnAcknowledged(StoredRecord record)
+    {
+        var mailbox = Mailbox(record.Mailbox);
+        var gone = 0;
+        while (gone < mailbox.Pending.Count && mailbox.Pending[gone].Sequence <= record.Sequence) gone++;
+        for (var i = 0; i < gone && !_isRecovering; i++)
+        {
+            var entry = mailbox.Pending[i];
+            Require(entry.Sequence <= mailbox.Processed, $"P3: {entry.Sequence} of {record.Mailbox:x} leaves its mailbox; its device has acknowledged {mailbox.Processed}");
+            Require(!mailbox.ToldRejected.Contains(entry.Sequence), $"Rule 11: {entry.Sequence} of {record.Mailbox:x} was rejected and leaves its mailbox as acknowledged");
+            if (entry.IsReceipt) continue;
+            var told = _told.GetValueOrDefault(new Origin(entry.Sender, entry.Incarnation, entry.Number)).Delivered;
+            Require(told != 0 && told <= _net.Store.CommittedThrough, $"Rule 5: {entry.Sequence} of {record.Mailbox:x} leaves its mailbox before its receipt is durable");
+        }
+
+        mailbox.Pending.RemoveRange(0, gone);
+    }
+
+    private void OnRemoved(StoredRecord record)
+    {
+        var mailbox = Mailbox(record.Mailbox);
+        var at = mailbox.Pending.FindIndex(e => e.Sequence == record.Sequence);
+        if (at < 0) return;
+        var entry = mailbox.Pending[at];
+        mailbox.Pending.RemoveAt(at);
+        if (_isRecovering) return;
+        Require((RemoveReason)record.Kind == RemoveReason.Rejected, $"P3: {record.Sequence} of {record.Mailbox:x} is removed for the reason {record.Kind}");
+        Require(mailbox.Rejected.Contains(record.Sequence), $"P3: {record.Sequence} of {record.Mailbox:x} is removed as rejected, and was not");
+        if (entry.IsReceipt) return;
+        var told = _told.GetValueOrDefault(new Origin(entry.Sender, entry.Incarnation, entry.Number)).Rejected;
+        Require(told != 0 && told <= _net.Store.CommittedThrough, $"Rule 5: {record.Sequence} of {record.Mailbox:x} is removed before its receipt is durable");
+    }
+
+    private void OnWindow(StoredRecord record)
+    {
+        var mailbox = Mailbox(record.Mailbox);
+        Require(
+            record.Incarnation >= mailbox.RecordedIncarnation, $"Rule 2: {record.Mailbox:x} gets incarnation {record.Incarnation} after {mailbox.RecordedIncarnation}");
+        mailbox.RecordedIncarnation = record.Incarnation;
+        _windows.Enqueue((_read, record.Mailbox, record.Incarnation));
+    }
+}
