@@ -13,6 +13,14 @@ public interface IRecoveryObserver
 
     void OnDevice(ulong device, uint keyEpoch);
 
+    /// <summary>
+    /// A stretch of the log that a repair gave up, or a page's part of one: its place and length in bytes, and the entries known to be lost with it. Told at every
+    /// opening for as long as the log holds it.
+    /// </summary>
+    void OnGap(long address, long bytes, long messages, long receipts)
+    {
+    }
+
     /// <summary>After every segment. <paramref name="totalBytes"/> is the size of the segment files, preallocated space included.</summary>
     void OnProgress(long scannedBytes, long totalBytes);
 }

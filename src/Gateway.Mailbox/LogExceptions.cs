@@ -4,12 +4,15 @@ namespace Gateway.Mailbox;
 public sealed class LogCorruptException : Exception
 {
     public LogCorruptException(string path, long offset, string what)
-        : base($"{path} at offset {offset}: {what}")
+        : base($"{path} at offset {offset}: {what.TrimEnd('.')}. To see all of it: gatewayctl log verify --data {System.IO.Path.GetDirectoryName(path)}")
     {
-        (Path, Offset) = (path, offset);
+        (Path, Offset, What) = (path, offset, what);
     }
 
     public string Path { get; }
+
+    /// <summary>The message without place and advice.</summary>
+    public string What { get; }
 
     /// <summary>Bytes from the start of the file at <see cref="Path"/>.</summary>
     public long Offset { get; }

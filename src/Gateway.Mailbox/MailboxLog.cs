@@ -17,7 +17,7 @@ namespace Gateway.Mailbox;
 /// </summary>
 public sealed class MailboxLog : IDisposable
 {
-    private const string LockName = "LOCK";
+    internal const string LockName = "LOCK";
 
     private readonly MailboxLogOptions _options;
     private readonly Stack<IDisposable> _owned = new();

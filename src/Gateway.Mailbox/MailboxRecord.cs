@@ -21,6 +21,8 @@ public enum RecordType : byte
     FanoutDone = 12,
     LedgerTotals = 13,
     Generation = 14,
+    /// <summary>The log's own, written by a repair where a stretch of it was damaged: takes its place, and counts the entries known to be lost with it.</summary>
+    Gap = 15,
 }
 
 /// <summary>Why one entry left its mailbox unacknowledged: <see cref="MailboxRecord.Kind"/> of a <see cref="RecordType.Remove"/>. On disk; never change.</summary>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Invocation;
 using Gateway.Ctl.Chat;
 using Gateway.Ctl.Devices;
+using Gateway.Ctl.Log;
 using Gateway.Ctl.Messaging;
 using Gateway.Ctl.Operator;
 using Gateway.Ctl.Replay;
@@ -69,6 +70,7 @@ internal static class CtlProgram
             SendCommand.Create(common, environment),
             TailCommand.Create(common, environment),
             ReplayCommand.Create(common, environment),
+            LogCommands.Create(common, environment),
         };
         foreach (var command in OperatorCommands.Create(common, environment)) root.Add(command);
         return root;

@@ -11,6 +11,19 @@ internal static class Crc32C
     /// <summary>The checksum of one after the other, without joining them.</summary>
     public static uint Compute(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second) => ~Append(Append(uint.MaxValue, first), second);
 
+    /// <summary>The shortest length from <paramref name="shortest"/> on at which what begins here has this checksum and <paramref name="accept"/> agrees; 0 when there is none.</summary>
+    public static int FindLength(ReadOnlySpan<byte> bytes, int shortest, uint checksum, Func<int, bool> accept)
+    {
+        if (bytes.Length < shortest) return 0;
+        var crc = Append(uint.MaxValue, bytes[..shortest]);
+        for (var length = shortest; ; length++)
+        {
+            if (~crc == checksum && accept(length)) return length;
+            if (length == bytes.Length) return 0;
+            crc = BitOperations.Crc32C(crc, bytes[length]);
+        }
+    }
+
     private static uint Append(uint crc, ReadOnlySpan<byte> bytes)
     {
         while (bytes.Length >= 8)

@@ -17,6 +17,7 @@ namespace Gateway.Mailbox.Format;
 /// MARK              log identity u64 | durable address u64
 /// RESERVE           sequence u64
 /// LEDGER            through u64 | reserved u64 | 6 x u64 of messages | 6 x u64 of receipts | 17 x u64 rejected by reason
+/// GAP               lost messages u32 | lost receipts u32 | messages adjusted i32 | receipts adjusted i32 | what the damaged stretch held
 /// </code>
 /// </summary>
 internal static class RecordLayout
@@ -79,6 +80,15 @@ internal static class RecordLayout
     public const int LedgerReceiptsOffset = 72;
     public const int LedgerRejectedOffset = 120;
     public const int LedgerBytes = LedgerRejectedOffset + MailboxPartition.RejectionReasons * sizeof(ulong);
+
+    public const int GapMessagesOffset = 8;
+    public const int GapReceiptsOffset = 12;
+    public const int GapFixedBytes = 16;
+
+    /// <summary>In a gap that is long enough for them, as one is where an entry's record or a removal was.</summary>
+    public const int GapMessagesAdjustedOffset = 16;
+    public const int GapReceiptsAdjustedOffset = 20;
+    public const int GapAdjustedBytes = 24;
 
     /// <summary>The longest fixed part of any record that is appended.</summary>
     public const int MaxFixedBytes = MessageFixedBytes;
@@ -169,6 +179,27 @@ internal static class RecordLayout
         record[TypeOffset] = (byte)RecordType.Reserve;
         BinaryPrimitives.WriteUInt64LittleEndian(record[ReserveSequenceOffset..], sequence);
         BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Compute(record[TypeOffset..ReserveBytes]));
+    }
+
+    /// <summary>
+    /// Makes a record of what lies in <paramref name="record"/>: its first <see cref="GapAdjustedBytes"/> bytes, or
+    /// <see cref="GapFixedBytes"/> where there are fewer, are overwritten, the others kept and covered by the checksum, so that one small
+    /// write turns a damaged stretch into a record. Adjustments as in <see cref="Recovery.LogTally"/>; a gap too short has none.
+    /// </summary>
+    public static void WriteGap(Span<byte> record, uint messages, uint receipts, int messagesAdjusted, int receiptsAdjusted)
+    {
+        var adjusts = record.Length >= GapAdjustedBytes;
+        record[..(adjusts ? GapAdjustedBytes : GapFixedBytes)].Clear();
+        record[TypeOffset] = (byte)RecordType.Gap;
+        BinaryPrimitives.WriteUInt32LittleEndian(record[GapMessagesOffset..], messages);
+        BinaryPrimitives.WriteUInt32LittleEndian(record[GapReceiptsOffset..], receipts);
+        if (adjusts)
+        {
+            BinaryPrimitives.WriteInt32LittleEndian(record[GapMessagesAdjustedOffset..], messagesAdjusted);
+            BinaryPrimitives.WriteInt32LittleEndian(record[GapReceiptsAdjustedOffset..], receiptsAdjusted);
+        }
+
+        BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Compute(record[TypeOffset..]));
     }
 
     public static bool ChecksumHolds(ReadOnlySpan<byte> record) =>

@@ -39,6 +39,20 @@ internal static class SegmentHeader
         BinaryPrimitives.WriteUInt32LittleEndian(header[CrcOffset..], Crc32C.Compute(header[..CrcOffset]));
     }
 
+    /// <summary>What a sound header says of the log it belongs to; false when it is not sound.</summary>
+    /// <exception cref="LogVersionException">It is of a format that this build does not read.</exception>
+    public static bool TryRead(ReadOnlySpan<byte> header, string path, out (ulong Identity, long Segment, long SegmentBytes, int PageBytes) found)
+    {
+        found = default;
+        if (header.Length < Bytes || BinaryPrimitives.ReadUInt64LittleEndian(header) != Magic) return false;
+        if (BinaryPrimitives.ReadUInt32LittleEndian(header[CrcOffset..]) != Crc32C.Compute(header[..CrcOffset])) return false;
+        FormatVersions.Require(BinaryPrimitives.ReadUInt32LittleEndian(header[8..]), path);
+        found = (
+            BinaryPrimitives.ReadUInt64LittleEndian(header[16..]), BinaryPrimitives.ReadInt64LittleEndian(header[24..]),
+            BinaryPrimitives.ReadInt64LittleEndian(header[32..]), BinaryPrimitives.ReadInt32LittleEndian(header[12..]));
+        return true;
+    }
+
     /// <summary>Null when the header is this segment's; otherwise what is wrong with it.</summary>
     /// <exception cref="LogVersionException">It is of a format that this build does not read.</exception>
     public static string? Check(ReadOnlySpan<byte> header, string path, ulong identity, long segment, long segmentBytes, int pageBytes)

@@ -44,12 +44,25 @@ internal sealed class LogRecovery : IRecordSink
     public void Run()
     {
         var stop = new LogScan(_segments).Run(Math.Max(_superblock.Begin, RecordLayout.FirstAddress), this);
-        if (stop.Address < Durable) throw Damaged(stop, $"the log was durable to address {Durable}");
-        if (MarkSearch.Find(_segments, _superblock.Identity, stop.Address) is { } mark)
-            throw Damaged(stop, $"a mark at address {mark.Address} says that the log was durable to address {mark.Durable}");
-        Tail = stop.Address;
+        if (ProofOfDamage(stop) is { } proof) throw Damaged(stop, proof);
+        End(stop.Address);
+    }
+
+    /// <summary>The log ends here: what could only be told from all of it.</summary>
+    public void End(long tail)
+    {
+        Tail = tail;
         foreach (var partition in _partitions) partition.EndRecovery();
         _partitions[0].TakeOver(Totals());
+    }
+
+    /// <summary>Why the end of a scan cannot be the torn end of a batch, with all this has seen of the log; null when it can.</summary>
+    public string? ProofOfDamage(ScanStop stop)
+    {
+        if (stop.Address < Durable) return $"the log was durable to address {Durable}";
+        return MarkSearch.Find(_segments, _superblock.Identity, stop.Address) is { } mark
+            ? $"a mark at address {mark.Address} says that the log was durable to address {mark.Durable}"
+            : null;
     }
 
     /// <summary>
@@ -145,6 +158,11 @@ internal sealed class LogRecovery : IRecordSink
                 Truncated = LogTally.Read(record, out var through);
                 TruncatedThrough = through;
                 break;
+            case RecordType.Gap:
+                if (record.Length < RecordLayout.GapFixedBytes) throw Malformed(address, type);
+                _observer.OnGap(
+                    address, RecordLayout.LogBytes(record.Length), RecordLayout.U32(record, RecordLayout.GapMessagesOffset), RecordLayout.U32(record, RecordLayout.GapReceiptsOffset));
+                break;
             default:
                 var path = _segments.FileOf(address).Path;
                 var name = Enum.IsDefined(type) ? $"a {type} record" : $"a record of type {(byte)type}";
@@ -209,7 +227,9 @@ internal sealed class LogRecovery : IRecordSink
     private LogCorruptException Damaged(ScanStop stop, string proof)
     {
         // The stop may lie behind the last segment, when whole segments are gone.
-        var path = stop.Address < _segments.AllocatedThrough ? _segments.FileOf(stop.Address).Path : SegmentHeader.FileName(_segments.SegmentOf(stop.Address));
+        var path = stop.Address < _segments.AllocatedThrough
+            ? _segments.FileOf(stop.Address).Path
+            : Path.Combine(_segments.Folder, SegmentHeader.FileName(_segments.SegmentOf(stop.Address)));
         return new LogCorruptException(
             path, _segments.OffsetInFile(stop.Address),
             $"{stop.Reason} (log address {stop.Address}), but {proof}. Accepted messages are damaged here; this is not a torn end. Nothing was changed.");

@@ -53,7 +53,13 @@ internal sealed class LogScan(SegmentStore segments)
         while (offset < pageBytes)
         {
             var length = BinaryPrimitives.ReadUInt32LittleEndian(_page.AsSpan(offset));
-            if (length == RecordLayout.EndOfPage) break;
+            if (length == RecordLayout.EndOfPage)
+            {
+                // Erased flash reads as this mark, all of it; nothing but zeros is ever behind a true one.
+                if (_page.AsSpan(offset + RecordLayout.LengthBytes).ContainsAnyExcept((byte)0)) return new ScanStop(pageStart + offset, "the page's end mark is followed by something");
+                break;
+            }
+
             if (length == 0) return new ScanStop(pageStart + offset, "nothing is written here");
             if (length < RecordLayout.MailboxOffset || length > pageBytes || RecordLayout.LogBytes((int)length) > pageBytes - offset)
                 return new ScanStop(pageStart + offset, $"the record's length {length} is impossible");

@@ -12,6 +12,7 @@ internal sealed class LogTally
     private const int Terms = 6;
     private const int Accepted = 0;
     private const int Delivered = 1;
+    private const int Lost = 5;
 
     private readonly long[] _messages = new long[Terms];
     private readonly long[] _receipts = new long[Terms];
@@ -43,6 +44,13 @@ internal sealed class LogTally
                 (isReceipt ? _receipts : _messages)[Delivered + (int)reason]++;
                 if (reason == RemoveReason.Rejected && !isReceipt) _rejected[MailboxPartition.RejectionOf(RecordLayout.U16(record, RecordLayout.ReasonOffset))]++;
                 break;
+            case RecordType.Gap:
+                _messages[Lost] += RecordLayout.U32(record, RecordLayout.GapMessagesOffset);
+                _receipts[Lost] += RecordLayout.U32(record, RecordLayout.GapReceiptsOffset);
+                if (record.Length < RecordLayout.GapAdjustedBytes) break;
+                Adjust(_messages, (int)RecordLayout.U32(record, RecordLayout.GapMessagesAdjustedOffset));
+                Adjust(_receipts, (int)RecordLayout.U32(record, RecordLayout.GapReceiptsAdjustedOffset));
+                break;
         }
     }
 
@@ -73,6 +81,12 @@ internal sealed class LogTally
         Get(record[RecordLayout.LedgerRejectedOffset..], tally._rejected);
         return tally;
     }
+
+    /// <summary>
+    /// What a repair adds so that the column adds up: entries whose acceptance was lost, as a negative number, or that left by a removal that
+    /// was lost, of which delivery is by far the likeliest.
+    /// </summary>
+    private static void Adjust(long[] terms, int by) => terms[by < 0 ? Accepted : Delivered] += Math.Abs((long)by);
 
     private static LedgerColumn Column(long[] terms) => new(terms[Accepted], terms[Delivered], terms[2], terms[3], terms[4], terms[5]);
 

@@ -15,6 +15,18 @@ internal static class MarkSearch
     /// <summary>The first mark at or after <paramref name="from"/> that names a later address than it; null when there is none.</summary>
     public static (long Address, long Durable)? Find(SegmentStore segments, ulong identity, long from)
     {
+        (long, long)? found = null;
+        Each(segments, identity, from, (address, durable) =>
+        {
+            if (durable > from) found = (address, durable);
+            return found is null;
+        });
+        return found;
+    }
+
+    /// <summary>Every mark at or after <paramref name="from"/>, by rising address, some of them twice, until <paramref name="goOn"/> says no.</summary>
+    public static void Each(SegmentStore segments, ulong identity, long from, Func<long, long, bool> goOn)
+    {
         var window = new byte[1 << 20];
         for (var start = from; start < segments.AllocatedThrough; start = (start | (segments.SegmentBytes - 1)) + 1)
         {
@@ -35,7 +47,7 @@ internal static class MarkSearch
                     if (first < 0) first = read;
                     for (var i = first & ~3; i + Bytes <= read; i += 4)
                     {
-                        if (IsMark(window.AsSpan(i), identity, out var durable) && durable > from) return (toAddress + offset + i, durable);
+                        if (IsMark(window.AsSpan(i), identity, out var durable) && !goOn(toAddress + offset + i, durable)) return;
                     }
 
                     if (read < window.Length) break;
@@ -45,8 +57,6 @@ internal static class MarkSearch
                 offset = dataEnd;
             }
         }
-
-        return null;
     }
 
     private static bool IsMark(ReadOnlySpan<byte> at, ulong identity, out long durable)

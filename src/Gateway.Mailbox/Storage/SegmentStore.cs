@@ -26,6 +26,7 @@ internal sealed class SegmentStore : IDisposable
         _allocatedThrough = (segments.First + segments.Files.Length) << _segmentBits;
     }
 
+    public string Folder => _files.Folder;
     public long SegmentBytes { get; }
     public int PageBytes { get; }
     public long FirstSegment => _segments.First;

@@ -97,6 +97,7 @@ internal sealed partial class GatewayNode : INode
         try
         {
             _mailboxLog = MailboxLog.Open(LogOptions(), recovery, _time);
+            recovery.TellRepairs();
         }
         catch (LogCorruptException e)
         {

@@ -12,6 +12,7 @@ internal sealed class Recovery(Home[] homes, KeyEpochs epochs, TimeProvider time
 
     private readonly long _startedAt = time.GetTimestamp();
     private long _toldAt = time.GetTimestamp();
+    private (long Stretches, long Bytes, long Messages, long Receipts) _gaps;
 
     public void OnWindow(ulong device, uint incarnation, ulong low, ulong settled, uint usedAt) =>
         HomeOf(device).RestoreWindow(device, incarnation, low, settled, usedAt);
@@ -20,6 +21,18 @@ internal sealed class Recovery(Home[] homes, KeyEpochs epochs, TimeProvider time
         HomeOf(device).RestoreOrigin(device, incarnation, number, low);
 
     public void OnDevice(ulong device, uint keyEpoch) => epochs.Set(device, keyEpoch);
+
+    public void OnGap(long address, long bytes, long messages, long receipts) =>
+        _gaps = (_gaps.Stretches + 1, _gaps.Bytes + bytes, _gaps.Messages + messages, _gaps.Receipts + receipts);
+
+    /// <summary>At the end: whoever reads the node's log learns of a repair at every start, for as long as the log holds its traces.</summary>
+    public void TellRepairs()
+    {
+        if (_gaps.Stretches == 0) return;
+        log.LogWarning(
+            "the log was repaired with gatewayctl log repair: {Stretches} stretches of {Bytes} bytes in all were given up, {Messages} messages and {Receipts} receipts are known to be lost with them",
+            _gaps.Stretches, _gaps.Bytes, _gaps.Messages, _gaps.Receipts);
+    }
 
     public void OnProgress(long scannedBytes, long totalBytes)
     {

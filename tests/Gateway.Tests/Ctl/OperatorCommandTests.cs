@@ -240,9 +240,9 @@ public sealed class OperatorCommandTests : IAsyncLifetime, IDisposable
         var run = await CtlRun.OfAsync(_folder, "", "--help");
 
         Assert.Equal(ExitCode.Ok, run.ExitCode);
-        foreach (var command in (string[])["device", "chat", "send", "tail", "replay", "status", "connections", "mailbox", "ledger", "kick", "log-level"])
+        foreach (var command in (string[])["device", "chat", "send", "tail", "replay", "status", "connections", "mailbox", "ledger", "kick", "log-level", "log"])
             Assert.Matches($@"(?m)^ +{command} ", run.Output);
-        foreach (var code in (string[])["0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "70 ", "130 "]) Assert.Matches($@"(?m)^ +{code}", run.Output);
+        foreach (var code in (string[])["0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "6 ", "7 ", "70 ", "130 "]) Assert.Matches($@"(?m)^ +{code}", run.Output);
     }
 
     private Task<CtlRun> RunAsync(params string[] arguments) => CtlRun.OfAsync(_folder, "", [.. arguments, "--node", _api.Uri.ToString()]);

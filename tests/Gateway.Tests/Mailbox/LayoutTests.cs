@@ -203,10 +203,28 @@ public class LayoutTests
     }
 
     [Fact]
+    public void A_gap_keeps_what_it_covers_but_for_its_head()
+    {
+        var record = Enumerable.Range(0, 28).Select(i => (byte)(0xA0 + i)).ToArray();
+        RecordLayout.WriteGap(record, 0x01020304, 0x05060708, -2, 3);
+        Assert.True(RecordLayout.ChecksumHolds(record));
+        Assert.Equal("0F000000" + "04030201" + "08070605" + "FEFFFFFF" + "03000000" + "B8B9BABB", Convert.ToHexString(record.AsSpan(4)));
+        var tally = new Gateway.Mailbox.Recovery.LogTally();
+        tally.Count(record);
+        Assert.Equal(new LedgerColumn(2, 0, 0, 0, 0, 0x01020304), tally.Ledger.Messages);
+        Assert.Equal(new LedgerColumn(0, 3, 0, 0, 0, 0x05060708), tally.Ledger.Receipts);
+
+        var shortest = Enumerable.Range(0, 16).Select(i => (byte)(0xA0 + i)).ToArray();
+        RecordLayout.WriteGap(shortest, 1, 2, 0, 0);
+        Assert.True(RecordLayout.ChecksumHolds(shortest));
+        Assert.Equal("0F000000" + "01000000" + "02000000", Convert.ToHexString(shortest.AsSpan(4)));
+    }
+
+    [Fact]
     public void Record_type_numbers_never_change()
     {
         Assert.Equal(
-            ["None", "Mark", "Reserve", "Message", "Receipt", "AckUpTo", "Remove", "Window", "Device", "Moved", "Fanout", "Entry", "FanoutDone", "LedgerTotals", "Generation"],
+            ["None", "Mark", "Reserve", "Message", "Receipt", "AckUpTo", "Remove", "Window", "Device", "Moved", "Fanout", "Entry", "FanoutDone", "LedgerTotals", "Generation", "Gap"],
             Enum.GetValues<RecordType>().Order().Select((type, i) => (int)type == i ? type.ToString() : "?"));
         Assert.Equal([1, 2, 3, 4], Enum.GetValues<RemoveReason>().Order().Skip(1).Select(r => (int)r));
     }

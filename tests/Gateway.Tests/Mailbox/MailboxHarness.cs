@@ -57,6 +57,7 @@ internal sealed class RecordingObserver : IRecoveryObserver
     public void OnWindow(ulong device, uint incarnation, ulong low, ulong settled, uint usedAt) => Events.Add($"window {device} {incarnation} {low} {settled} {usedAt}");
     public void OnOrigin(ulong device, uint incarnation, ulong number, ulong low) => Events.Add($"origin {device} {incarnation} {number} {low}");
     public void OnDevice(ulong device, uint keyEpoch) => Events.Add($"device {device} {keyEpoch}");
+    public void OnGap(long address, long bytes, long messages, long receipts) => Events.Add($"gap {messages} {receipts}");
     public void OnProgress(long scannedBytes, long totalBytes) => ScannedBytes = scannedBytes;
 }
 

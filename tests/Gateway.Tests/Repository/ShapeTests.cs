@@ -16,7 +16,7 @@ public class ShapeTests
         { "src/Gateway.Server", ["Gateway.Mailbox", "Gateway.Messaging", "Gateway.Protocol", "Gateway.Transport"] },
         { "src/Gateway.Client", ["Gateway.Protocol"] },
         { "tools/C10M", ["Gateway.Protocol", "Gateway.Transport"] },
-        { "tools/gatewayctl", ["Gateway.Client", "Gateway.Protocol"] },
+        { "tools/gatewayctl", ["Gateway.Client", "Gateway.Mailbox", "Gateway.Protocol"] },
     };
 
     [Theory]
