@@ -26,7 +26,8 @@ internal static class OperatorJson
 
 /// <summary>GET /ops/ledger: the messages' totals, and the receipts' apart. The names are the ledger's own.</summary>
 internal sealed record LedgerBody(
-    long Accepted, long Delivered, long Pending, long Rejected, long Expired, long Discarded, long Lost, bool Balanced, LedgerBody? Receipts)
+    long Accepted, long Delivered, long Pending, long Rejected, long Expired, long Discarded, long Lost, bool Balanced,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] LedgerBody? Receipts)
 {
     public static LedgerBody Of(NodeLedger ledger) => Of(ledger.Messages, Of(ledger.Receipts, null));
 
@@ -73,11 +74,13 @@ internal sealed record StatusTotals(
     int Reactors, long Connections, long Sessions, long MessagesIn, long MessagesAccepted, long MessagesRefused, long MessagesOut,
     long MessagesAcknowledged, long BufferedBytes, long PendingMessages, long PendingBytes)
 {
-    public static StatusTotals Of(NodeCounters counters) => Of(counters.Reactors, counters.Mailboxes);
-
-    private static StatusTotals Of(IReadOnlyList<ReactorCounters> reactors, MailboxCounters mailboxes) => new(
-        reactors.Count, reactors.Sum(r => r.Connections), reactors.Sum(r => r.Sessions), reactors.Sum(r => r.MessagesIn),
-        reactors.Sum(r => r.MessagesAccepted), reactors.Sum(r => r.MessagesRefused), reactors.Sum(r => r.MessagesOut),
-        reactors.Sum(r => r.MessagesAcknowledged), reactors.Sum(r => r.BufferedBytes),
-        mailboxes.Messages.Pending, mailboxes.PendingBytes);
+    public static StatusTotals Of(NodeCounters counters)
+    {
+        var reactors = counters.Reactors;
+        return new StatusTotals(
+            reactors.Count, reactors.Sum(r => r.Connections), reactors.Sum(r => r.Sessions), reactors.Sum(r => r.MessagesIn),
+            reactors.Sum(r => r.MessagesAccepted), reactors.Sum(r => r.MessagesRefused), reactors.Sum(r => r.MessagesOut),
+            reactors.Sum(r => r.MessagesAcknowledged), reactors.Sum(r => r.BufferedBytes),
+            counters.Mailboxes.Messages.Pending, counters.Mailboxes.PendingBytes);
+    }
 }
