@@ -96,7 +96,8 @@ internal sealed class Compactor : IRecordSink
         {
             while (!_stopping && !_watermark.IsFrozen)
             {
-                if (!IsDue() || !TakeFirstSegment()) _parts.Wake.Wait(LookMs);
+                // A stop that came while a segment was being taken has had its wake-up used there.
+                if ((!IsDue() || !TakeFirstSegment()) && !_stopping) _parts.Wake.Wait(LookMs);
             }
         }
         catch (Exception e)
