@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Gateway.Mailbox.Compaction;
 using Gateway.Mailbox.Format;
 
@@ -20,7 +21,7 @@ public sealed partial class MailboxPartition
     /// Moves live entries of the log's oldest segment to its end, at most about <paramref name="maxBytes"/> of them. Call it once a turn while
     /// <see cref="HasCompaction"/>; devices come by <see cref="TryPeekCarried"/>.
     /// </summary>
-    /// <returns>Whether there is more to do at once; otherwise nothing is, or the log has no room right now.</returns>
+    /// <returns>Whether there is more to do at once; otherwise nothing is, or a commit or room in the log is waited for.</returns>
     public bool Compact(int maxBytes)
     {
         CheckThread();
@@ -28,10 +29,14 @@ public sealed partial class MailboxPartition
         for (; task.Next < task.Candidates.Count; task.Next++)
         {
             if (maxBytes <= 0) return true;
-            if (!TryMove(task, task.Candidates[task.Next], ref maxBytes)) return false;
+            if (!TryMove(task, ref CollectionsMarshal.AsSpan(task.Candidates)[task.Next], ref maxBytes)) return false;
         }
 
         if (task.Devices.Count > 0) return true;
+        EndBatch();
+        // Not before: a page holds committed entries only, and a mailbox must not look empty meanwhile.
+        if (_watermark.Through < task.MovedThrough) return false;
+        foreach (ref readonly var candidate in CollectionsMarshal.AsSpan(task.Candidates)) Relocate(task, in candidate);
         FinishTask(task);
         return false;
     }
@@ -63,20 +68,31 @@ public sealed partial class MailboxPartition
         Volatile.Write(ref _asked, _task);
     }
 
-    private bool TryMove(CompactionTask task, Candidate candidate, ref int maxBytes)
+    private bool TryMove(CompactionTask task, ref Candidate candidate, ref int maxBytes)
     {
-        var record = task.Page.AsSpan(candidate.Offset, candidate.Length);
-        var mailbox = RecordLayout.U64(record, RecordLayout.MailboxOffset);
-        var sequence = RecordLayout.U64(record, RecordLayout.SequenceOffset);
-        if (!_index.TryGet(mailbox, sequence, out var entry) || entry.Address != candidate.Address) return true;
+        if (!IsLive(task, in candidate, out var record)) return true;
         if (_watermark.IsFrozen || _admission.Check(RecordType.Moved, _log.TailAddress, _watermark.Through) != AppendStatus.Ok) return false;
         if (!TryEnqueueMoved(record, out var address, out var bytes)) return false;
-        _lastPosition = address + bytes;
+        _lastPosition = task.MovedThrough = address + bytes;
         _appended = true;
-        // At once: what reads it stops at the watermark, and what removes it does so after this record.
-        _index.Relocate(mailbox, sequence, address);
+        candidate.MovedTo = address;
         maxBytes -= bytes;
         return true;
+    }
+
+    private void Relocate(CompactionTask task, in Candidate candidate)
+    {
+        if (candidate.MovedTo == 0 || !IsLive(task, in candidate, out var record)) return;
+        _index.Relocate(RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.U64(record, RecordLayout.SequenceOffset), candidate.MovedTo);
+    }
+
+    /// <summary>Whether the entry is pending and its record still this one.</summary>
+    private bool IsLive(CompactionTask task, in Candidate candidate, out ReadOnlySpan<byte> record)
+    {
+        record = task.Page.AsSpan(candidate.Offset, candidate.Length);
+        var mailbox = RecordLayout.U64(record, RecordLayout.MailboxOffset);
+        var sequence = RecordLayout.U64(record, RecordLayout.SequenceOffset);
+        return _index.TryGet(mailbox, sequence, out var entry) && entry.Address == candidate.Address;
     }
 
     private unsafe bool TryEnqueueMoved(ReadOnlySpan<byte> record, out long address, out int bytes)

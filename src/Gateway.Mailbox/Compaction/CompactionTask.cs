@@ -4,7 +4,11 @@ namespace Gateway.Mailbox.Compaction;
 /// <param name="Address">Of FASTER's length in front of it.</param>
 /// <param name="Offset">Of the record in the page, after that length.</param>
 /// <param name="Length">Of the record.</param>
-internal readonly record struct Candidate(long Address, int Offset, int Length);
+internal record struct Candidate(long Address, int Offset, int Length)
+{
+    /// <summary>Where the owner has appended it again; 0 when it was not live.</summary>
+    public long MovedTo { get; set; }
+}
 
 /// <summary>
 /// What the compactor asks of one partition's owner, one thing at a time: to move a page's live entries to the log's end, or to have devices'
@@ -19,6 +23,9 @@ internal sealed class CompactionTask
 
     /// <summary>What the candidates lie in; not changed before every partition is done with it.</summary>
     public byte[] Page { get; set; } = [];
+
+    /// <summary>What the owner has appended is durable when the watermark has reached this.</summary>
+    public long MovedThrough { get; set; }
 
     public List<CarriedDevice> Devices { get; } = [];
 
@@ -36,7 +43,7 @@ internal sealed class CompactionTask
     {
         Candidates.Clear();
         Devices.Clear();
-        Next = 0;
+        (Next, MovedThrough) = (0, 0);
         Volatile.Write(ref _done, false);
     }
 

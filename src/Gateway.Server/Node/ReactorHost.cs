@@ -196,7 +196,7 @@ internal sealed class ReactorHost : IReactorHandler
         Home.OnTurn();
         if (_log.Partition.HasCompaction) Compact();
         if (_time.GetElapsedTime(_submittedAt) >= LongestBatch) Submit();
-        _awaitsCommit = Home.Uncommitted > 0;
+        _awaitsCommit = Home.Uncommitted > 0 || _log.Partition.HasCompaction;
     }
 
     public void OnIdle() => Submit();

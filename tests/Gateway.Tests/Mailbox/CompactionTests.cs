@@ -220,6 +220,34 @@ public class CompactionTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void What_is_being_moved_can_be_read_all_the_while()
+    {
+        using var folder = new DataFolder();
+        var files = new FaultyFileSystem(folder.Path);
+        using var log = Open(folder, files: files);
+        var bodies = Enumerable.Range(0, 20).Select(i => $"message {i}").ToList();
+        foreach (var body in bodies) log.Send(5, body);
+        for (var i = 0; i < 400; i++) log.Ack(7, log.Send(7, new string('m', 500)));
+        log.Commit();
+        using var held = new ManualResetEventSlim();
+        files.OnSync = name =>
+        {
+            if (name.EndsWith(".segment", StringComparison.Ordinal)) held.Wait();
+        };
+        // Until the moves are appended, and wait for their commit.
+        MailboxHarness.WaitFor(() =>
+        {
+            log.Work();
+            return log.Log.Counters.UncommittedBytes > 20 * 72;
+        });
+        Assert.Equal(bodies, log.ReadAll(5).Select(e => e.Body));
+        held.Set();
+        log.Settle();
+        Assert.True(log.Log.Counters.TruncatedSegments > 0);
+        Assert.Equal(bodies, log.ReadAll(5).Select(e => e.Body));
+    }
+
+    [Fact]
     public void Devices_are_carried_before_what_tells_of_them_goes()
     {
         using var folder = new DataFolder();
