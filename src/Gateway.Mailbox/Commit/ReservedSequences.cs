@@ -6,7 +6,9 @@ namespace Gateway.Mailbox.Commit;
 /// </summary>
 internal sealed class ReservedSequences(TimeProvider time, TimeSpan ahead, WakeSignal pump)
 {
-    private readonly ulong _ahead = (ulong)(ahead.Ticks / TimeSpan.TicksPerMicrosecond);
+    private const ulong MostAhead = 3600UL * 1_000_000;
+
+    private ulong _ahead = (ulong)(ahead.Ticks / TimeSpan.TicksPerMicrosecond);
     private ulong _through;
     private ulong _renewAbove;
     private int _wanted;
@@ -33,6 +35,9 @@ internal sealed class ReservedSequences(TimeProvider time, TimeSpan ahead, WakeS
     /// <summary>The record that says so is durable.</summary>
     public void Raise(ulong through)
     {
+        // On a disk that is slower than half the reservation is long, it is due again, or over, when it is durable; and so would be each one
+        // after it, and no message would ever get a sequence.
+        if (ClockMicroseconds > through - _ahead / 2) _ahead = Math.Min(_ahead * 2, Math.Max(_ahead, MostAhead));
         Volatile.Write(ref _through, through);
         Volatile.Write(ref _renewAbove, through - _ahead / 2);
         Volatile.Write(ref _wanted, 0);

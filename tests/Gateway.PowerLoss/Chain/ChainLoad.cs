@@ -14,6 +14,8 @@ internal sealed class ChainLoad : IAsyncDisposable
     private readonly string _json;
     private readonly bool _isOffline;
     private readonly long _messages;
+    private bool _beginnersPresent;
+    private bool _ownersPresent;
 
     private ChainLoad(BuiltProgram program, string json, bool isOffline, long messages) =>
         (_program, _json, _isOffline, _messages) = (program, json, isOffline, messages);
@@ -36,11 +38,20 @@ internal sealed class ChainLoad : IAsyncDisposable
         return new ChainLoad(program, json, isOffline, isOffline ? each * Mailboxes : messages);
     }
 
-    /// <summary>Every device that is to be there is: before, a lost connection is the load's error, not its test.</summary>
+    /// <summary>
+    /// Whether every device that has begun to log in has been there once: until then a lost connection is the load's error, after it, it
+    /// comes back.
+    /// </summary>
     /// <param name="counters">The node's, now.</param>
     /// <param name="before">The node's, when the chunk began.</param>
-    public bool IsAllPresent(ChainCounters counters, ChainCounters before) =>
-        counters.Sessions >= (!_isOffline ? 2 * Pairs : counters.Accepted - before.Accepted < _messages ? Senders : Senders + Mailboxes);
+    public bool HasAllBeenPresent(ChainCounters counters, ChainCounters before)
+    {
+        // An offline chunk's owners log in when all is sent.
+        var drains = _isOffline && counters.Accepted - before.Accepted >= _messages;
+        ref var present = ref drains ? ref _ownersPresent : ref _beginnersPresent;
+        present |= counters.Sessions >= (drains ? Senders + Mailboxes : _isOffline ? Senders : 2 * Pairs);
+        return present;
+    }
 
     /// <summary>Its end, and the counts that must add up.</summary>
     public async Task<ChainCounts> EndAsync()

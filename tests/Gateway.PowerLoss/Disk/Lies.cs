@@ -37,6 +37,9 @@ internal enum Lie
 
     /// <summary>Marks say nothing.</summary>
     NoMarks,
+
+    /// <summary>The owner records no device again before its segment goes. Told to the load; the disk does as it is asked.</summary>
+    CarryNothing,
 }
 
 /// <summary>Says of each call whether it is left out. Within the disk's lock.</summary>
@@ -45,7 +48,7 @@ internal sealed class Liar(Lie lie, ulong identity, int syncToSkip)
     private int _syncs;
     private bool _renamed;
 
-    public bool Defers => lie == Lie.TellFirst;
+    public bool Defers(string name, bool opening) => lie == Lie.TellFirst && !opening && IsSegment(name);
 
     public bool SkipsSync(string name, bool opening)
     {

@@ -1,4 +1,5 @@
 using Gateway.Mailbox;
+using Gateway.Mailbox.Format;
 using Gateway.Mailbox.Storage;
 
 namespace Gateway.PowerLoss.Disk;
@@ -73,6 +74,12 @@ internal sealed class SimulatedDisk
         /// <summary>It did.</summary>
         public volatile bool SyncHasFailed;
 
+        /// <summary>
+        /// The superblock that ended recovery, before any other thread existed: its durable address is the tail that was recovered, its begin the
+        /// first address that was read. The default until there is one.
+        /// </summary>
+        public Superblock Recovered { get; private set; }
+
         public string Folder => "/simulated";
 
         public void Kill() => _killed = true;
@@ -129,6 +136,7 @@ internal sealed class SimulatedDisk
                 var there = file.Bytes.AsSpan((int)offset, copy.Length);
                 if (disk._liar.SkipsWrite(file.Name, Opening, copy, there)) return 0;
                 copy.CopyTo(there);
+                if (Opening && file.Name == Superblock.FileName && Recovered.Number == 0 && Superblock.TryRead(copy, file.Name, out var superblock)) Recovered = superblock;
                 disk._events.Add(new WriteEvent(file.Inode, offset, copy));
                 return 0;
             });
@@ -167,7 +175,7 @@ internal sealed class SimulatedDisk
                 }
 
                 if (disk._liar.SkipsSync(file.Name, Opening)) return 0;
-                if (disk._liar.Defers) file.DeferredSync = began;
+                if (disk._liar.Defers(file.Name, Opening)) file.DeferredSync = began;
                 else disk._events.Add(new SyncEvent(file.Inode, began));
                 return 0;
             });

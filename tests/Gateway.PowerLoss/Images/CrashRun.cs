@@ -32,7 +32,8 @@ internal sealed class CrashRun(int seed, Lie lie, CrashTally tally, string? keep
             SegmentBytes: _random.Next(3) == 0 ? 8192 : 16384,
             // The check then is that sequences hold and that nothing is refused.
             Durability: lie == Lie.None && _random.Next(10) == 0 ? Durability.Os : Durability.Fsync,
-            Mailboxes: _random.Next(2, 14));
+            Mailboxes: _random.Next(2, 14),
+            Carries: lie != Lie.CarryNothing);
         var next = (Image: DiskImage.Empty, Expected: Expectation.Nothing);
         for (var cycle = 0; cycle < CyclesARun && !enough(); cycle++) next = Cycle(cycle, next.Image, next.Expected, enough);
     }
@@ -115,14 +116,15 @@ internal sealed class CrashRun(int seed, Lie lie, CrashTally tally, string? keep
     /// <summary>What no crash does: a sector that was synced is gone, or a byte of it has changed. Refused, not taken for a torn end.</summary>
     private void Damage(DiskImage image, Expectation expected, string place)
     {
-        var proven = expected.Entries.Where(e => e.Position <= expected.Proven).ToArray();
+        var begin = BeginOf(image);
+        var proven = expected.Entries.Where(e => e.Start >= begin && e.Position <= expected.Proven).ToArray();
         if (proven.Length == 0) return;
         var entry = proven[_random.Next(proven.Length)];
         var isByte = _random.Next(2) == 0;
         var address = isByte
             ? entry.Start + RecordLayout.LengthBytes + _random.Next(RecordLayout.FixedBytes(entry.Type) + entry.Body.Length)
             : entry.Start / CrashReplay.SectorBytes * CrashReplay.SectorBytes;
-        if (!isByte && address + CrashReplay.SectorBytes > expected.Proven) return;
+        if (!isByte && (address < begin || address + CrashReplay.SectorBytes > expected.Proven)) return;
         var name = SegmentHeader.FileName(address / _settings.SegmentBytes);
         var bytes = image.Files[name].ToArray();
         var at = bytes.AsSpan((int)(SegmentHeader.Bytes + address % _settings.SegmentBytes), isByte ? 1 : CrashReplay.SectorBytes);
@@ -139,6 +141,19 @@ internal sealed class CrashRun(int seed, Lie lie, CrashTally tally, string? keep
         }
 
         tally.OnDamaged();
+    }
+
+    /// <summary>The first address that an opening of it reads.</summary>
+    private static long BeginOf(DiskImage image)
+    {
+        if (!image.Files.TryGetValue(Superblock.FileName, out var file)) return 0;
+        Superblock newest = default;
+        for (var slot = 0; slot < 2; slot++)
+        {
+            if (Superblock.TryRead(file.AsSpan(slot * Superblock.SlotBytes), Superblock.FileName, out var found) && found.Number > newest.Number) newest = found;
+        }
+
+        return newest.Begin;
     }
 
     private SimulatedDisk DiskOf(DiskImage image, int syncToSkip) => new(image, new Liar(lie, _settings.Identity, syncToSkip), _random.Next());

@@ -17,7 +17,13 @@ internal enum Death
 }
 
 /// <summary>How the log of one run is made; the same for all its lives.</summary>
-internal sealed record LifeSettings(ulong Identity, int Partitions, long SegmentBytes, Durability Durability, int Mailboxes);
+/// <param name="Identity">Of the log.</param>
+/// <param name="Partitions">Of the log; all are the one thread's.</param>
+/// <param name="SegmentBytes">Small, so that many are made and taken away.</param>
+/// <param name="Durability">Of the log.</param>
+/// <param name="Mailboxes">Numbered from 1.</param>
+/// <param name="Carries">False: what compaction asks to be recorded again is not. A mutation.</param>
+internal sealed record LifeSettings(ulong Identity, int Partitions, long SegmentBytes, Durability Durability, int Mailboxes, bool Carries);
 
 /// <summary>
 /// One process's time with the real log on the simulated disk: opens and checks what was recovered, loads it, dies. One thread, which owns
@@ -28,6 +34,9 @@ internal sealed class Life : IDisposable
     private const int DeadlineMs = 20_000;
     private const int PageBytes = 4096;
     private const int MaxBodyBytes = 1024;
+    private const ulong FirstDevice = 1001;
+    private const int Devices = 12;
+    private const uint Incarnation = 3;
 
     private readonly SimulatedDisk _disk;
     private readonly SimulatedDisk.Mount _mount;
@@ -37,8 +46,10 @@ internal sealed class Life : IDisposable
     private readonly SteppedTime _time;
     private readonly MailboxLog _log;
     private readonly HashSet<ulong> _given = [];
+    private readonly DeviceKnowledge _knowledge;
     private readonly MailboxLog? _teller;
     private long _lastPosition;
+    private readonly bool _checked;
     private volatile bool _toldAfterFailure;
 
     private Life(SimulatedDisk disk, Journal journal, LifeSettings settings, Random random)
@@ -46,6 +57,7 @@ internal sealed class Life : IDisposable
         (_disk, _journal, _settings, _random) = (disk, journal, settings, random);
         _mount = disk.MountFor();
         var expected = journal.Latest;
+        _knowledge = new DeviceKnowledge(expected.Entries);
         // The clock may have been set back over the restart.
         _time = new SteppedTime(new DateTimeOffset(2026, 7, 1, 12, 0, 0, TimeSpan.Zero) + TimeSpan.FromSeconds(random.Next(-600, 600)));
         disk.Note(journal.BeginLife);
@@ -62,13 +74,13 @@ internal sealed class Life : IDisposable
         _mount.Opening = false;
         try
         {
-            // The clock stands still, so no batch has ended since: this is the tail that was recovered.
-            var tail = _log.CommittedThrough;
+            var (begin, tail) = (_mount.Recovered.Begin, _mount.Recovered.Durable);
             disk.Note(now => journal.OnOpened(now, tail));
             Recovered = tail;
             _lastPosition = tail;
             Volatile.Write(ref _teller, _log);
-            Check(expected, tail, notes);
+            Check(expected, begin, tail, notes);
+            _checked = true;
         }
         catch
         {
@@ -102,6 +114,12 @@ internal sealed class Life : IDisposable
         }
 
         if (_random.Next(12) == 0) MarkIdle();
+        // What compaction has begun, it may end, or not.
+        for (var turns = _random.Next(30); turns > 0; turns--)
+        {
+            EndBatches();
+            Thread.Yield();
+        }
     }
 
     public void End(Death death)
@@ -154,6 +172,9 @@ internal sealed class Life : IDisposable
         MemoryBytes = 64 * 1024,
         SegmentBytes = settings.SegmentBytes,
         AckReserveBytes = 4096,
+        CompactionReserveBytes = settings.SegmentBytes,
+        CompactAbove = 1.2,
+        OnCompaction = _ => { },
         PageBufferBytes = 8192,
         PageBuffersPerPartition = 4,
         ReserveAhead = TimeSpan.FromMilliseconds(100),
@@ -173,7 +194,8 @@ internal sealed class Life : IDisposable
     private void AppendOne()
     {
         var mailbox = (ulong)_random.Next(1, _settings.Mailboxes + 1);
-        var partition = _log.Partition((int)(mailbox % (ulong)_settings.Partitions));
+        var partition = PartitionOf(mailbox);
+        var device = FirstDevice + (ulong)_random.Next(Devices);
         var state = partition.State(mailbox);
         var draw = _random.Next(100);
         var entry = draw switch
@@ -188,37 +210,63 @@ internal sealed class Life : IDisposable
             {
                 Type = RecordType.Remove, Mailbox = mailbox, Sequence = _random.Next(2) == 0 ? state.First : state.Last, Kind = (byte)_random.Next(1, 5), Reason = (ushort)_random.Next(20),
             },
-            < 26 => new Entry
-            {
-                Type = RecordType.Window,
-                Mailbox = mailbox + 1000,
-                Incarnation = (uint)_random.Next(1, 5),
-                Low = (ulong)_random.Next(1, 1000),
-                Number = (ulong)_random.NextInt64(),
-                EnqueuedAt = 1_800_000_000,
-            },
-            < 29 => new Entry { Type = RecordType.Device, Mailbox = mailbox + 1000, Incarnation = (uint)_random.Next(1, 100) },
-            _ => NewMessage(partition, mailbox, state.Last, isReceipt: draw > 88),
+            < 26 => WindowOf(device, _knowledge.NextWindow(device)),
+            < 29 => new Entry { Type = RecordType.Device, Mailbox = device, Incarnation = _knowledge.NextKeyEpoch(device) },
+            _ => NewMessage(partition, mailbox, state.Last, device, isReceipt: draw > 88),
         };
-        while (true)
+        while (!TryAppend(entry))
         {
-            var status = partition.Append(entry.ToRecord(), out var position);
-            if (status == AppendStatus.Ok)
-            {
-                _journal.OnAppended(entry with { Position = position });
-                _lastPosition = position;
-                return;
-            }
-
-            if (status == AppendStatus.Failed && _log.FailureCause is LogIOException { Operation: "fdatasync" }) return;
-            if (status != AppendStatus.Busy) throw new PromiseBrokenException($"An append was answered {status}.", _log.FailureCause);
             EndBatches();
             Thread.Yield();
-            ThrowIfFailed();
         }
     }
 
-    private Entry NewMessage(MailboxPartition partition, ulong mailbox, ulong last, bool isReceipt)
+    /// <summary>False: not now. True also when the log has stopped as was asked of it.</summary>
+    private bool TryAppend(Entry entry)
+    {
+        var status = PartitionOf(entry.Mailbox).Append(entry.ToRecord(), out var position);
+        switch (status)
+        {
+            case AppendStatus.Ok:
+                _journal.OnAppended(entry with { Position = position });
+                _lastPosition = position;
+                return true;
+            case AppendStatus.Busy:
+                ThrowIfFailed();
+                return false;
+            case AppendStatus.Failed when _log.FailureCause is LogIOException { Operation: "fdatasync" }:
+                return true;
+            default:
+                throw new PromiseBrokenException($"An append was answered {status}.", _log.FailureCause);
+        }
+    }
+
+    /// <summary>What an owner does in a turn for compaction: moves, and records devices again.</summary>
+    private void Compact()
+    {
+        for (var i = 0; i < _settings.Partitions; i++)
+        {
+            var partition = _log.Partition(i);
+            if (!partition.HasCompaction) continue;
+            partition.Compact(_random.Next(1, 8192));
+            while (partition.TryPeekCarried(out var carried) && TryCarry(carried)) partition.CarryNext();
+        }
+    }
+
+    private bool TryCarry(in CarriedDevice carried)
+    {
+        if (!_settings.Carries) return true;
+        var (window, keyEpoch) = _knowledge.Of(carried.Device);
+        if (carried.Incarnation != 0 && !TryAppend(WindowOf(carried.Device, window))) return false;
+        return !carried.HasKeyEpoch || TryAppend(new Entry { Type = RecordType.Device, Mailbox = carried.Device, Incarnation = keyEpoch });
+    }
+
+    private Entry WindowOf(ulong device, ulong low) =>
+        new() { Type = RecordType.Window, Mailbox = device, Incarnation = Incarnation, Low = low, Number = (ulong)_random.NextInt64(), EnqueuedAt = 1_800_000_000 };
+
+    private MailboxPartition PartitionOf(ulong mailbox) => _log.Partition((int)(mailbox % (ulong)_settings.Partitions));
+
+    private Entry NewMessage(MailboxPartition partition, ulong mailbox, ulong last, ulong device, bool isReceipt)
     {
         ulong sequence = 0;
         WaitUntil(
@@ -242,9 +290,9 @@ internal sealed class Life : IDisposable
             Mailbox = mailbox,
             Sequence = sequence,
             Previous = last,
-            Sender = (ulong)_random.Next(1, 50),
-            Incarnation = hasOrigin ? (uint)_random.Next(1, 5) : 0,
-            Number = hasOrigin ? (ulong)_random.Next(1, 1000) : 0,
+            Sender = device,
+            Incarnation = hasOrigin ? Incarnation : 0,
+            Number = hasOrigin ? _knowledge.NextWindow(device) : 0,
             Low = hasOrigin ? 1UL : 0,
             EnqueuedAt = (uint)_random.Next(),
             ExpiresAt = (uint)_random.Next(),
@@ -287,6 +335,7 @@ internal sealed class Life : IDisposable
 
     private void EndBatches()
     {
+        Compact();
         for (var i = 0; i < _settings.Partitions; i++) _log.Partition(i).EndBatch();
     }
 
@@ -296,6 +345,8 @@ internal sealed class Life : IDisposable
         for (var spins = 0; !holds(); spins++)
         {
             ThrowIfFailed();
+            // Not while what was recovered is being looked at: what was just moved cannot be read before the next commit.
+            if (_checked) Compact();
             if (Environment.TickCount64 > deadline) throw new PromiseBrokenException($"Waited {DeadlineMs} ms in vain for {what}.");
             if (spins < 20) Thread.Yield();
             else Thread.Sleep(0);
@@ -307,14 +358,16 @@ internal sealed class Life : IDisposable
         if (_log.FailureCause is { } cause && cause is not LogIOException { Operation: "fdatasync" }) throw new PromiseBrokenException($"The log stopped: {cause.Message}", cause);
     }
 
-    private void Check(Expectation expected, long tail, RecoveryNotes notes)
+    private void Check(Expectation expected, long begin, long tail, RecoveryNotes notes)
     {
         if (tail < expected.Told) throw new PromiseBrokenException($"Told durable to address {expected.Told}; recovered to {tail}.");
         var entries = expected.Entries.Where(e => e.Position <= tail).ToArray();
         if (expected.Entries.FirstOrDefault(e => e.Start < tail && tail < e.Position) is { } cut)
             throw new PromiseBrokenException($"The recovered tail {tail} lies within the record at {cut.Start} to {cut.Position}.");
         var model = new Model(entries);
-        CheckNotes(RecoveryNotes.Of(entries), notes.Told);
+        var kept = entries.Where(e => e.Start >= begin).ToArray();
+        CheckNotes(RecoveryNotes.Of(kept), notes.Told);
+        CheckKnowledge(entries, kept);
         var pending = 0L;
         for (var mailbox = 1UL; mailbox <= (ulong)_settings.Mailboxes; mailbox++)
         {
@@ -336,6 +389,16 @@ internal sealed class Life : IDisposable
         }
     }
 
+    /// <summary>Of no device is less known than was once recorded, however much of the log compaction has taken away.</summary>
+    private static void CheckKnowledge(Entry[] all, Entry[] kept)
+    {
+        var (known, left) = (new DeviceKnowledge(all), new DeviceKnowledge(kept));
+        foreach (var device in known.Devices)
+        {
+            if (left.Of(device) != known.Of(device)) throw new PromiseBrokenException($"Of device {device} (window, key epoch) {left.Of(device)} is left of {known.Of(device)}.");
+        }
+    }
+
     private static void CheckNotes(List<string> expected, List<string> told)
     {
         for (var i = 0; i < Math.Max(expected.Count, told.Count); i++)
@@ -347,7 +410,7 @@ internal sealed class Life : IDisposable
 
     private void CheckMailbox(ulong mailbox, IReadOnlyList<Entry> expected)
     {
-        var partition = _log.Partition((int)(mailbox % (ulong)_settings.Partitions));
+        var partition = PartitionOf(mailbox);
         var state = partition.State(mailbox);
         var wanted = expected.Count == 0 ? default : new MailboxState(expected.Count, expected.Sum(e => (long)e.LogBytes), expected[0].Sequence, expected[^1].Sequence);
         if (state != wanted) throw new PromiseBrokenException($"Mailbox {mailbox} holds {state}, not {wanted}.");

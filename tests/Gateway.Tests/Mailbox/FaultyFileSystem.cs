@@ -18,11 +18,14 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
     public Action<string>? OnSync { get; set; }
     public Action<string>? OnWrite { get; set; }
 
+    /// <summary>Called before each read with the file's name; may throw or block.</summary>
+    public Action<string>? OnRead { get; set; }
+
+    /// <summary>Called before each sync of the folder; may throw or block.</summary>
+    public Action? OnSyncFolder { get; set; }
+
     /// <summary>Called after each write with the file's name, the offset and the bytes.</summary>
     public Action<string, long, int>? OnWritten { get; set; }
-
-    /// <summary>Called before each read.</summary>
-    public Action? OnRead { get; set; }
 
     /// <summary>Called before each deletion with the file's name.</summary>
     public Action<string>? OnDelete { get; set; }
@@ -56,7 +59,13 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
         OnDelete?.Invoke(name);
         _files.Delete(name);
     }
-    public void SyncFolder() => _files.SyncFolder();
+
+    public void SyncFolder()
+    {
+        OnSyncFolder?.Invoke();
+        _files.SyncFolder();
+    }
+
     public IDisposable Lock(string name) => _files.Lock(name);
 
     private sealed class FaultyFile(FaultyFileSystem owner, string name, ILogFile file) : ILogFile
@@ -74,7 +83,7 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
 
         public int Read(long offset, Span<byte> into)
         {
-            owner.OnRead?.Invoke();
+            owner.OnRead?.Invoke(name);
             return file.Read(offset, into);
         }
 

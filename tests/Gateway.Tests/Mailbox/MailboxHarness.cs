@@ -116,6 +116,7 @@ internal sealed class MailboxHarness : IDisposable
                 ReserveAhead = settings.ReserveAhead,
                 FileSystem = settings.FileSystem,
                 OnCommitted = settings.OnCommitted,
+                OnCommitTimed = settings.OnCommitTimed,
                 OnFailed = Failures.Enqueue,
                 OnPageReady = PagesReady.Enqueue,
             },
@@ -292,5 +293,6 @@ internal sealed class MailboxHarness : IDisposable
         public TimeSpan ReserveAhead { get; set; } = TimeSpan.FromSeconds(5);
         public ILogFileSystem? FileSystem { get; set; }
         public Action? OnCommitted { get; set; }
+        public Action<TimeSpan>? OnCommitTimed { get; set; }
     }
 }

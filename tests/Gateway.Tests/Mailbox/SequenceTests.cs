@@ -115,6 +115,27 @@ public class SequenceTests
     }
 
     [Fact]
+    public void A_disk_slower_than_a_reservation_is_long_still_takes_messages()
+    {
+        // Each reservation would be over before it is durable, did it not grow.
+        using var folder = new DataFolder();
+        var time = new ManualTime();
+        var files = new FaultyFileSystem(folder.Path);
+        using var log = new MailboxHarness(folder.Path, s => s.FileSystem = files, time);
+        files.OnSync = name =>
+        {
+            if (name.EndsWith(".segment", StringComparison.Ordinal)) time.Advance(TimeSpan.FromSeconds(20));
+        };
+        for (var i = 0; i < 5; i++)
+        {
+            log.Send(5, "m");
+            log.Commit();
+        }
+
+        Assert.Equal(5, log.P.State(5).Entries);
+    }
+
+    [Fact]
     public void A_message_must_carry_a_sequence_that_was_given_out_and_rises()
     {
         using var folder = new DataFolder();
