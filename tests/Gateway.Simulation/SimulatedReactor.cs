@@ -281,6 +281,9 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
             _net.Observer.OnFrame(connection, type, payload);
             if (Home.OnFrame(connection.Id, connection.Session, type, payload) != FrameResult.Closed)
                 throw new PromiseBrokenException($"Rule 6: {type} of a session that has ended was taken.");
+            // Nor is it any session's what such a connection says wrongly, or that its time ran out.
+            Home.OnProtocolError(connection.Id, connection.Session, ErrorCode.FrameTooLarge, type);
+            Home.OnTimeout(connection.Id, connection.Session, ErrorCode.FrameTimeout);
             connection.Input.Consume(connection.Input.Length - bytes.Length);
         }
 
