@@ -31,8 +31,15 @@ internal static class Runs
     {
         if (conductor.IsInterrupted) return;
         var open = conductor.Look()[Counter.Open];
-        conductor.Give(new Order(OrderKind.Check));
-        conductor.WaitUntil("check", s => s[Counter.Pongs] >= open, TimeSpan.FromSeconds(60));
+        long reconnects;
+        do
+        {
+            reconnects = conductor.Look()[Counter.Reconnects];
+            conductor.Give(new Order(OrderKind.Check));
+            conductor.WaitUntil("check", s => s[Counter.Pongs] >= open || (s[Counter.Reconnects] > reconnects && s[Counter.Open] >= open), TimeSpan.FromSeconds(60));
+        }
+        // A node that went away took the pings along; they are asked anew once everybody is back.
+        while (conductor.Look()[Counter.Pongs] < open && conductor.Look()[Counter.Reconnects] > reconnects && !conductor.IsInterrupted);
         result.Alive = conductor.Look()[Counter.Pongs];
         if (result.Alive < open && !conductor.IsInterrupted) conductor.Errors.Add("no_pong", open - result.Alive.Value);
     }
