@@ -59,7 +59,7 @@ internal sealed class ChainRun(ChainPlan plan, string data, Action<string> say)
         for (var done = 0; done < kills;)
         {
             if (!await ReachAsync(node, load, before, before.Progress + at[done])) break;
-            done += await KillAsync(node, kills - done);
+            done += await KillAsync(node, kills - done, before.Progress + (long)(1.8 * messages));
         }
 
         var counts = await load.EndAsync();
@@ -69,10 +69,9 @@ internal sealed class ChainRun(ChainPlan plan, string data, Action<string> say)
     }
 
     /// <summary>Returns how many kills it were: one, and those of the starts after it.</summary>
-    private async Task<int> KillAsync(ChainNode node, int most)
+    private async Task<int> KillAsync(ChainNode node, int most, long latest)
     {
-        var atSegment = _random.Next(4) == 0;
-        if (atSegment) await SegmentIsMadeAsync();
+        var atSegment = _random.Next(4) == 0 && await SegmentIsMadeAsync(node, latest);
         node.Kill();
         Count(atSegment ? "when a segment was made" : "under load");
         var kills = 1;
@@ -110,16 +109,19 @@ internal sealed class ChainRun(ChainPlan plan, string data, Action<string> say)
         }
     }
 
-    /// <summary>Until a segment is under way or has just got its name; a quiet moment ends it too.</summary>
-    private async Task SegmentIsMadeAsync()
+    /// <summary>True when a segment is under way or has just got its name; false when the load has come too near its end, where its clients leave.</summary>
+    private async Task<bool> SegmentIsMadeAsync(ChainNode node, long latest)
     {
         var folder = Path.Combine(data, "node");
         var names = Directory.GetFiles(folder).Length;
         for (var clock = Stopwatch.StartNew(); clock.Elapsed < TimeSpan.FromSeconds(2);)
         {
-            if (Directory.GetFiles(folder).Length != names) return;
+            if (Directory.GetFiles(folder).Length != names) return true;
+            if ((await node.CountAsync()).Progress >= latest) return false;
             await Task.Delay(1);
         }
+
+        return false;
     }
 
     private async Task<JsonElement> AtRestAsync(ChainNode node)
