@@ -59,7 +59,7 @@ public sealed partial class MailboxPartition
         if (++task.Next == task.Devices.Count) FinishTask(task);
     }
 
-    /// <summary>Compactor's thread, as the three below: the task to fill, which nobody else has now.</summary>
+    /// <summary>Compactor's thread, as the one below: the task to fill, which nobody else has now.</summary>
     internal CompactionTask Task => _task;
 
     internal void Ask(Commit.WakeSignal compactor)

@@ -47,7 +47,7 @@ internal sealed class CommitPump
 
     /// <summary>
     /// Compactor's thread: has the log begin at an address. Done when <see cref="Truncation.IsDone"/>: durably, with what its truncated part came
-    /// to. Everything that was moved out of that part has to be committed.
+    /// to. Everything that was moved out of that part has to be appended: the batch that this comes with commits it.
     /// </summary>
     public void Submit(Truncation truncation)
     {
@@ -153,7 +153,7 @@ internal sealed class CommitPump
     {
         // In every mode: what was moved must not be only in memory when the place it was moved from goes.
         if (!_sync) Sync();
-        _parts.Superblock.Replace(_parts.Superblock.Current with { Begin = truncation.Begin, Durable = _synced, ReservedThrough = Math.Max(_reserved.Through, _parts.Superblock.Current.ReservedThrough) });
+        WriteSuperblock(clean: false, truncation.Begin);
         Volatile.Write(ref _truncation, null);
         truncation.Finish();
     }
@@ -194,8 +194,9 @@ internal sealed class CommitPump
         WriteSuperblock(clean: true);
     }
 
-    private void WriteSuperblock(bool clean) => _parts.Superblock.Replace(_parts.Superblock.Current with
+    private void WriteSuperblock(bool clean, long? begin = null) => _parts.Superblock.Replace(_parts.Superblock.Current with
     {
+        Begin = begin ?? _parts.Superblock.Current.Begin,
         Durable = _synced,
         ReservedThrough = Math.Max(_reserved.Through, _parts.Superblock.Current.ReservedThrough),
         Clean = clean,
