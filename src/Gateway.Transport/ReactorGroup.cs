@@ -30,9 +30,17 @@ public sealed class ReactorGroup : IDisposable
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     /// <exception cref="IOException">The kernel refused a descriptor.</exception>
     public ReactorGroup(ReactorGroupOptions options, Func<Reactor, IReactorHandler> handlerFactory, Action<Exception> onFatal, TimeProvider time)
-        : this(options, handlerFactory, onFatal, time, table => new EpollBackend(table, options, options.Accept))
+        : this(options, handlerFactory, onFatal, time, BackendChoice.Of(options))
     {
     }
+
+    private ReactorGroup(
+        ReactorGroupOptions options,
+        Func<Reactor, IReactorHandler> handlerFactory,
+        Action<Exception> onFatal,
+        TimeProvider time,
+        BackendChoice choice)
+        : this(options, handlerFactory, onFatal, time, choice.Factory) => Backend = choice.Reason;
 
     internal ReactorGroup(
         ReactorGroupOptions options,
@@ -60,6 +68,9 @@ public sealed class ReactorGroup : IDisposable
     public ReactorGroupOptions Options { get; }
 
     public IReadOnlyList<Reactor> Reactors => _reactors;
+
+    /// <summary>Which backend was chosen and why, in one line for the log.</summary>
+    public string Backend { get; } = "";
 
     /// <summary>Buffer memory of all reactors together, to within 256 KiB each. Any thread.</summary>
     public long BufferedBytes => NodeBudget.Bytes;
