@@ -1,5 +1,6 @@
 using System.Net;
 using Gateway.Server.Options;
+using Gateway.Transport;
 using Microsoft.Extensions.Logging;
 
 namespace Gateway.Server;
@@ -32,6 +33,7 @@ public sealed record GatewayOptions
         OperatorListen = values.Get(OptionTable.OperatorListen);
         Reactors = values.Get(OptionTable.Reactors);
         PinReactors = values.Get(OptionTable.PinReactors);
+        Io = values.Get(OptionTable.Io);
         ListenBacklog = values.Get(OptionTable.ListenBacklog);
         MaxConnections = values.Get(OptionTable.MaxConnections);
         MaxHandshakes = values.Get(OptionTable.MaxHandshakes);
@@ -72,6 +74,9 @@ public sealed record GatewayOptions
     /// <summary>1 to 64.</summary>
     public int Reactors { get; init; }
     public bool PinReactors { get; init; }
+
+    /// <summary>What reactors drive the kernel with.</summary>
+    public IoBackend Io { get; init; }
     public int ListenBacklog { get; init; }
 
     /// <summary>Of the node, already lowered to what the process may open.</summary>

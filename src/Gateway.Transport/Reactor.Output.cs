@@ -1,3 +1,4 @@
+using Gateway.Transport.Backend;
 using Gateway.Transport.Buffers;
 using Gateway.Transport.Connections;
 
@@ -187,6 +188,7 @@ public sealed partial class Reactor
                 _meters.Events++;
                 ref var slot = ref _table.Find(completion.Id);
                 if (IsNone(ref slot)) _meters.StaleCompletions++;
+                else if (completion.Kind == CompletionKind.Closed) Free(ref slot, completion.Id.Slot);
                 else if (TakeSent(ref slot, completion.Id, completion.Result)) _drained.Enqueue(completion.Id);
             }
         }

@@ -79,11 +79,20 @@ internal sealed partial class GatewayNode : INode
         OpenLog();
         for (var i = 0; i < homes; i++) _partitions[i].Bind(_mailboxLog, i);
 
-        _group = new ReactorGroup(TransportOptions(), reactor =>
+        try
         {
-            connections[reactor.Index].Reactor = reactor;
-            return _hosts[reactor.Index];
-        }, OnFatal, _time);
+            _group = new ReactorGroup(TransportOptions(), reactor =>
+            {
+                connections[reactor.Index].Reactor = reactor;
+                return _hosts[reactor.Index];
+            }, OnFatal, _time);
+        }
+        catch (NotSupportedException e)
+        {
+            throw new NodeStartException($"io: {e.Message}", e);
+        }
+
+        _log.LogInformation("{Backend}", _group.Backend);
         _group.Start();
         _running = true;
         Listen();
@@ -153,6 +162,7 @@ internal sealed partial class GatewayNode : INode
     {
         Reactors = _options.Reactors,
         PinThreads = _options.PinReactors,
+        Io = _options.Io,
         MaxConnections = Math.Max(1, _options.MaxConnections / _options.Reactors),
         MaxHandshakes = Math.Max(1, _options.MaxHandshakes / _options.Reactors),
         HandshakeTimeoutMs = (int)_options.HandshakeTimeout.TotalMilliseconds,

@@ -13,7 +13,8 @@ internal sealed record BackendChoice(Func<ConnectionTable, IReactorBackend> Fact
     // Descriptors that a process needs besides its connections.
     private const int ReservedFiles = 512;
 
-    /// <exception cref="ArgumentException">An option is out of range, or io_uring is asked for and not to be had.</exception>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="NotSupportedException">io_uring is asked for and not to be had.</exception>
     public static BackendChoice Of(ReactorGroupOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -29,7 +30,7 @@ internal sealed record BackendChoice(Func<ConnectionTable, IReactorBackend> Fact
         }
 
         if (UringProbe.WhyNot() is not { } why) return Uring(options, files);
-        if (options.Io == IoBackend.Uring) throw new ArgumentException($"io_uring is not to be had: {why}.");
+        if (options.Io == IoBackend.Uring) throw new NotSupportedException($"io_uring is not to be had: {why}.");
         return Epoll(options, $"{room} would want io_uring, but {why}");
     }
 

@@ -89,7 +89,7 @@ internal interface IReactorBackend : IDisposable
     /// <summary>Hands what was submitted to the kernel now: what it takes without waiting can be had by <see cref="TryReapSent"/>.</summary>
     void Submit();
 
-    /// <summary>Takes the next Sent completion that <see cref="Submit"/> brought, ahead of all others.</summary>
+    /// <summary>Takes the next Sent completion that <see cref="Submit"/> brought, ahead of all others; or the Closed of a slot whose send was its last operation.</summary>
     bool TryReapSent(out Completion completion);
 
     /// <summary>Ends our side of the connection after what was sent.</summary>

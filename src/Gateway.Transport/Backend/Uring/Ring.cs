@@ -40,7 +40,7 @@ internal sealed unsafe class Ring : IDisposable
     private uint _ahead;
     private bool _disposed;
 
-    private Ring(int descriptor, in RingParameters p, byte* map, nuint mapBytes, Submission* submissions)
+    private Ring(int descriptor, in RingParameters p, byte* map, nuint mapBytes, Submission* submissions, bool register)
     {
         _descriptor = descriptor;
         _map = map;
@@ -61,7 +61,7 @@ internal sealed unsafe class Ring : IDisposable
         _timeout = (KernelTime*)NativeMemory.AllocZeroed((nuint)(sizeof(KernelTime) + WaitArgument.SizeBytes));
         _waitArgument = (WaitArgument*)(_timeout + 1);
         _waitArgument->Timeout = (ulong)_timeout;
-        (_enterDescriptor, _enterFlags) = RegisterSelf(descriptor);
+        (_enterDescriptor, _enterFlags) = register ? RegisterSelf(descriptor) : (descriptor, 0);
     }
 
     /// <summary>Room for a socket address beside each submission: SocketAddress.MaxLength, rounded up.</summary>
@@ -102,9 +102,10 @@ internal sealed unsafe class Ring : IDisposable
 
     /// <summary>
     /// Makes a ring with room for <paramref name="submissions"/>, <paramref name="completions"/> and a table of <paramref name="files"/>
-    /// (none: 0). Returns 0 or a negated errno; <paramref name="failed"/> then names the step.
+    /// (none: 0). A ring that its thread registers lives until that has ended. Returns 0 or a negated errno; <paramref name="failed"/> then
+    /// names the step.
     /// </summary>
-    public static int TryOpen(uint submissions, uint completions, int files, [NotNullWhen(true)] out Ring? ring, out string failed)
+    public static int TryOpen(uint submissions, uint completions, int files, bool register, [NotNullWhen(true)] out Ring? ring, out string failed)
     {
         ring = null;
         failed = "io_uring_setup";
@@ -138,7 +139,7 @@ internal sealed unsafe class Ring : IDisposable
             return -Errno.ENOMEM;
         }
 
-        ring = new Ring(descriptor, in p, (byte*)map, mapBytes, (Submission*)entries);
+        ring = new Ring(descriptor, in p, (byte*)map, mapBytes, (Submission*)entries, register);
         failed = $"a table of {files} direct descriptors";
         var result = files == 0 ? 0 : ring.RegisterTable(files);
         if (result >= 0) return 0;

@@ -31,7 +31,7 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
     {
         failed = "the number of rings";
         if (_rings.Count == DirectSocket.MaxRings) return -Errno.ENFILE;
-        var result = Ring.TryOpen(Submissions, Completions, _socketsPerRing, out var ring, out failed);
+        var result = Ring.TryOpen(Submissions, Completions, _socketsPerRing, register: true, out var ring, out failed);
         if (result < 0) return result;
         if (_rings.Count != 0)
         {
@@ -84,13 +84,21 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
         }
     }
 
-    /// <summary>Hands over what is pending and has the kernel do what it deferred, 20 pieces an enter (pitfall 5), up to a bound.</summary>
+    /// <summary>
+    /// Hands over what is pending and has the kernel do what it deferred, 20 pieces an enter (pitfall 5), up to a bound. An enter that
+    /// brings nothing is the last: the flag may be set although there is no work, for the kernel sets it a moment after it queued the work
+    /// and clears it only when it has some to do, and in between we may have been there already.
+    /// </summary>
     public void Collect()
     {
         foreach (var ring in _rings)
         {
-            if (ring.Pending != 0 || ring.WantsEnter) ring.Push(getEvents: true);
-            while (ring.WantsEnter && ring.Waiting < _collectAtMost) ring.Push(getEvents: true);
+            if (ring.Pending != 0) ring.Push(getEvents: true);
+            for (var before = uint.MaxValue; ring.WantsEnter && ring.Waiting != before && ring.Waiting < _collectAtMost;)
+            {
+                before = ring.Waiting;
+                ring.Push(getEvents: true);
+            }
         }
     }
 
@@ -112,8 +120,9 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
     }
 
     /// <summary>
-    /// Has the other rings signal from here on; false when one of them has work already. The kernel stores the work's flag before it looks
-    /// whether to signal, and we allow the signal before we look at the flag, with a full fence on each side: one of the two sees the other.
+    /// Has the other rings signal from here on; false when one of them has something already. The kernel stores the work's flag before it
+    /// looks whether to signal, and we allow the signal before we look at the flag, with a full fence on each side: one of the two sees the
+    /// other. A flag without work (see <see cref="Collect"/>) costs an enter here and must not keep us awake.
     /// </summary>
     private bool TryRest()
     {
@@ -127,7 +136,8 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
         Interlocked.MemoryBarrier();
         for (var i = 1; i < _rings.Count; i++)
         {
-            if (_rings[i].WantsEnter || _rings[i].HasCompletions) return false;
+            if (_rings[i].WantsEnter) _rings[i].Push(getEvents: true);
+            if (_rings[i].HasCompletions) return false;
         }
 
         return true;

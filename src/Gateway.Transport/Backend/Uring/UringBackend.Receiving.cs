@@ -129,7 +129,13 @@ internal sealed unsafe partial class UringBackend
             ref var s = ref _table.Find(id);
             if (Unsafe.IsNullRef(ref s) || !s.Has(PollFlags.Queued)) continue;
             s.Poll &= ~PollFlags.Queued;
-            if ((s.Poll & (PollFlags.Readable | PollFlags.ReceiveArmed)) != (PollFlags.Readable | PollFlags.ReceiveArmed) || s.Descriptor < 0) continue;
+            if (!s.Has(PollFlags.Readable) || s.Descriptor < 0) continue;
+            if (!s.Has(PollFlags.ReceiveArmed))
+            {
+                WatchForEnd(ref s, id.Slot);
+                continue;
+            }
+
             s.Flight |= Flight.Receive;
             s.Slice = (ushort)slice;
             ref var entry = ref NextFor(ref s, id.Slot, Operation.Receive);

@@ -26,7 +26,7 @@ internal static class UringProbe
     /// <summary>Null when all is there; otherwise what is not, for a person.</summary>
     public static string? WhyNot()
     {
-        var result = Ring.TryOpen(8, 64, 8, out var ring, out var failed);
+        var result = Ring.TryOpen(8, 64, 8, register: false, out var ring, out var failed);
         if (result < 0) return Describe(failed, -result);
         using (ring!)
         {
