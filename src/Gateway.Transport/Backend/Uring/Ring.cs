@@ -35,6 +35,8 @@ internal sealed unsafe class Ring : IDisposable
     private readonly byte* _addresses;
     private readonly KernelTime* _timeout;
     private readonly WaitArgument* _waitArgument;
+    // Completions taken out of a full ring, older than those in it.
+    private readonly Queue<CompletionEntry> _spilled = new();
     private uint _tail;
     private uint _head;
     private uint _ahead;
@@ -94,11 +96,11 @@ internal sealed unsafe class Ring : IDisposable
         get
         {
             SkipTaken();
-            return _head != Volatile.Read(ref *_completionTail);
+            return _spilled.Count != 0 || _head != Volatile.Read(ref *_completionTail);
         }
     }
 
-    public uint Waiting => Volatile.Read(ref *_completionTail) - _head;
+    public uint Waiting => (uint)_spilled.Count + Volatile.Read(ref *_completionTail) - _head;
 
     /// <summary>
     /// Makes a ring with room for <paramref name="submissions"/>, <paramref name="completions"/> and a table of <paramref name="files"/>
@@ -213,6 +215,7 @@ internal sealed unsafe class Ring : IDisposable
     /// <summary>The next completion that somebody waits for.</summary>
     public bool TryTake(out CompletionEntry entry)
     {
+        if (_spilled.TryDequeue(out entry)) return true;
         while (_head != Volatile.Read(ref *_completionTail))
         {
             // SAFETY: masked into the mapped array, below the kernel's tail.
@@ -262,6 +265,8 @@ internal sealed unsafe class Ring : IDisposable
                 return there->Result;
             }
 
+            // A full completion ring keeps it in the kernel until there is room.
+            Spill();
             Push(getEvents: true);
         }
 
@@ -313,6 +318,19 @@ internal sealed unsafe class Ring : IDisposable
         NativeMemory.Free(_addresses);
         NativeMemory.Free(_timeout);
         Buffers?.Dispose();
+    }
+
+    /// <summary>Makes room in the completion ring. What is taken out here is still the first to be taken.</summary>
+    private void Spill()
+    {
+        for (var tail = Volatile.Read(ref *_completionTail); _head != tail; _head++)
+        {
+            // SAFETY: as in TryTake.
+            var entry = _completions[_head & _completionMask];
+            if (entry.UserData != 0) _spilled.Enqueue(entry);
+        }
+
+        Volatile.Write(ref *_completionHead, _head);
     }
 
     private void SkipTaken()

@@ -143,28 +143,31 @@ internal sealed unsafe partial class UringBackend
         Descriptor = DirectSocket.PlaceOf(s.Descriptor),
     });
 
-    /// <summary>Makes the close drop unsent data and reset the connection.</summary>
+    /// <summary>Makes the close, which is handed over behind it, drop unsent data and reset the connection.</summary>
     private void SetResetOnClose(ref ConnectionSlot s)
     {
-        var linger = stackalloc int[2] { 1, 0 };
-        _ = Option(ref s, IoUring.SocketSetOption, Syscalls.SocketLingerOption, linger, 2 * sizeof(int));
+        ref var entry = ref NextFor(ref s, 0, Operation.None);
+        entry.UserData = 0;
+        SetOption(ref entry, IoUring.SocketSetOption, Syscalls.SocketLingerOption, _reset, 2 * sizeof(int));
+        entry.Flags |= IoUring.SkipSuccess;
     }
 
     private int TakeError(ref ConnectionSlot s)
     {
         var error = 0;
-        return Option(ref s, IoUring.SocketGetOption, Syscalls.SocketErrorOption, &error, sizeof(int)) < 0 ? 0 : error;
+        var entry = new Submission { Flags = IoUring.FixedFile, Descriptor = DirectSocket.PlaceOf(s.Descriptor) };
+        // SAFETY: the kernel is done with the value when Execute returns.
+        SetOption(ref entry, IoUring.SocketGetOption, Syscalls.SocketErrorOption, &error, sizeof(int));
+        return _rings.RingOf(s.Descriptor).Execute(in entry) < 0 ? 0 : error;
     }
 
-    /// <summary>setsockopt or getsockopt at the socket's level; the kernel is done with the value when this returns.</summary>
-    private int Option(ref ConnectionSlot s, uint command, int option, void* value, uint bytes) => _rings.RingOf(s.Descriptor).Execute(new Submission
+    /// <summary>Makes a submission a setsockopt or getsockopt at the socket's level.</summary>
+    private static void SetOption(ref Submission entry, uint command, int option, void* value, uint bytes)
     {
-        Operation = IoUring.OpCommand,
-        Flags = IoUring.FixedFile,
-        Descriptor = DirectSocket.PlaceOf(s.Descriptor),
-        Offset = command,
-        Address = (ulong)(uint)option << 32 | Syscalls.SocketLevel,
-        FileIndex = bytes,
-        Address3 = (ulong)value,
-    });
+        entry.Operation = IoUring.OpCommand;
+        entry.Offset = command;
+        entry.Address = (ulong)(uint)option << 32 | Syscalls.SocketLevel;
+        entry.FileIndex = bytes;
+        entry.Address3 = (ulong)value;
+    }
 }

@@ -22,6 +22,8 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
     private readonly int _wake;
     private readonly RingSet _rings;
     private readonly ulong* _wakeCounter;
+    // struct linger: on, for no time.
+    private readonly int* _reset;
     private int _reaping;
     private int _lentRing = -1;
     private int _lentBuffer;
@@ -43,6 +45,8 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
         _arena = new Arena(options);
         // SAFETY: freed in Dispose, when nobody can signal any more and so no read can end.
         _wakeCounter = (ulong*)NativeMemory.AllocZeroed(sizeof(ulong));
+        _reset = (int*)NativeMemory.AllocZeroed(2 * sizeof(int));
+        _reset[0] = 1;
     }
 
     /// <summary>Rings so far.</summary>
@@ -131,6 +135,7 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
         _ = Syscalls.Close(_wake);
         _arena.Dispose();
         NativeMemory.Free(_wakeCounter);
+        NativeMemory.Free(_reset);
     }
 
     /// <summary>Submits what this turn found ready, once all completions of the wait were taken; false when nothing is left to do.</summary>
