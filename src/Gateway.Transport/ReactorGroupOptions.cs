@@ -112,7 +112,7 @@ public sealed record ReactorGroupOptions
     public int SocketsPerRing { get; init; }
 
     /// <summary>With io_uring, buffers of a ring's busy connections, a power of two.</summary>
-    public int BusyBuffers { get; init; } = 256;
+    public int BusyBuffers { get; init; } = 1024;
 
     /// <summary>With io_uring, the size of such a buffer; who sends more at a time does not count as busy but as bulky.</summary>
     public int BusyBufferBytes { get; init; } = 4096;
