@@ -44,7 +44,8 @@ public sealed partial class Home
         s.UnackedMessages = 0;
         s.UnackedBytes = 0;
         s.Delivered = s.OwedThrough;
-        s.Processed = Math.Max(login.Resume, s.OwedThrough);
+        // What it has acknowledged stays so, even to a device that has lost its state: a sender may have been told already.
+        s.Processed = Math.Max(login.Resume, Math.Max(s.Processed, s.OwedThrough));
         s.HighestDelivered = s.Processed;
         s.ProgressAtMs = _nowMs;
         s.LoggedInAt = UnixSeconds;

@@ -88,7 +88,7 @@ public class LayoutTests
             var before = Convert.ToHexString(record);
             for (var times = 0; times < 2; times++)
             {
-                RecordLayout.MakeMoved(record.AsSpan(0, RecordLayout.MessageFixedBytes), body);
+                RecordLayout.MakeMoved(record.AsSpan(0, RecordLayout.MessageFixedBytes), body, hasExpired: false);
                 Assert.True(RecordLayout.ChecksumHolds(record));
                 Assert.Equal((RecordType.Moved, type), (RecordLayout.TypeOf(record), RecordLayout.EntryTypeOf(record)));
                 Assert.Equal($"09{before[10..138]}{(int)type:X2}{before[140..]}", Convert.ToHexString(record)[8..]);

@@ -205,6 +205,8 @@ public class AllocationTests
         {
         }
 
+        void IHomeEvents.OnExpirySuspended(uint clock, uint expected) => Assert.Fail("the clock is well");
+
         void IHomeEvents.OnLogLost(LogOutcome outcome) => Assert.Fail("the log is well");
 
         private bool Put(int home, bool isReply, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
