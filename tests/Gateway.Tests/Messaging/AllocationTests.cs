@@ -258,6 +258,16 @@ public class AllocationTests
 
         public long PendingBytes => 0;
 
+        public bool TryBeginExpiredRead(ulong mailbox, int maxEntries, int maxBytes, ulong token) => throw new NotSupportedException("Nothing expires here.");
+
+        public int FindOverdue(uint nowSeconds, long through, int most, Span<(ulong Mailbox, ulong Sequence, bool IsRecorded)> into, out bool ended)
+        {
+            _meter.Leave();
+            var found = _log.FindOverdue(nowSeconds, through, most, into, out ended);
+            _meter.Return();
+            return found;
+        }
+
         public MailboxState State(ulong mailbox)
         {
             _meter.Leave();
