@@ -9,6 +9,7 @@ public sealed partial class Home
     private readonly Queue<Login> _awaitingWelcome = new();
 
     private uint _epoch;
+    private uint _generation = 1;
 
     /// <summary>
     /// A proven device arrived on a connection of this reactor. Returns its session's index, to be handed back with everything about this
@@ -127,6 +128,9 @@ public sealed partial class Home
         }
     }
 
+    /// <summary>Takes the generation that every welcome tells; higher after the node was restored from a backup. Only before the first event.</summary>
+    public void RestoreGeneration(uint generation) => _generation = generation;
+
     /// <summary>Takes a window as the log remembers it. Only before the first event.</summary>
     public void RestoreWindow(ulong device, uint incarnation, ulong low, ulong settled, uint usedAt)
     {
@@ -203,7 +207,7 @@ public sealed partial class Home
             WindowLow = window.Low,
             WindowSettled = window.Settled,
             NodeTimeMicros = _unixMicros,
-            Generation = _options.Generation,
+            Generation = _generation,
             MaxBodyBytes = (uint)_options.MaxBodyBytes,
             IdleTimeoutMs = _options.IdleTimeoutMs,
             Pending = (uint)Math.Min(pending, uint.MaxValue),

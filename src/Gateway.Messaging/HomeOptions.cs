@@ -51,7 +51,4 @@ public sealed record HomeOptions
 
     /// <summary>Expiry of a message whose sender names none; 0 keeps it for ever.</summary>
     public uint DefaultExpirySeconds { get; init; } = 30 * 24 * 3600;
-
-    /// <summary>Told in every welcome; rises when the node was restored from a backup.</summary>
-    public uint Generation { get; init; } = 1;
 }

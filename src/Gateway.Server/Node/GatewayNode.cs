@@ -77,7 +77,11 @@ internal sealed partial class GatewayNode : INode
         }
 
         OpenLog();
-        for (var i = 0; i < homes; i++) _partitions[i].Bind(_mailboxLog, i);
+        for (var i = 0; i < homes; i++)
+        {
+            _partitions[i].Bind(_mailboxLog, i);
+            _hosts[i].Home.RestoreGeneration(_mailboxLog.Generation);
+        }
 
         _group = new ReactorGroup(TransportOptions(), reactor =>
         {
@@ -98,6 +102,7 @@ internal sealed partial class GatewayNode : INode
         {
             _mailboxLog = MailboxLog.Open(LogOptions(), recovery, _time);
             recovery.TellRepairs();
+            if (_mailboxLog.Generation > 1) _log.LogInformation("generation {Generation}: the log was restored from a backup", _mailboxLog.Generation);
         }
         catch (LogCorruptException e)
         {
