@@ -179,6 +179,7 @@ public sealed partial class Home
             RetryWaitingReceipts();
             RetryBlockedAcknowledgements();
             RetryStopped();
+            SweepWindows();
         }
 
         WorkOffAcknowledgements();
