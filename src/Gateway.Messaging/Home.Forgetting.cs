@@ -63,9 +63,9 @@ public sealed partial class Home
         }
     }
 
-    /// <summary>Nobody has used it for so long that it counts as forgotten already. Never so while its device is connected or has something in flight.</summary>
+    /// <summary>Nobody has used it for so long that it counts as forgotten already. Never so while its device is connected or has something in flight: then there is a session.</summary>
     private bool IsOverdue(in SendWindow window, uint now) =>
-        window.Session == 0 && window.UsedAt != 0 && now > window.UsedAt && now - window.UsedAt >= _options.ForgetWindowAfterSeconds;
+        window.UsedAt != 0 && now > window.UsedAt && now - window.UsedAt >= _options.ForgetWindowAfterSeconds;
 
     /// <summary>A device logs in with a window that the log may believe unused for days: it says so before a kill can make it true.</summary>
     private void RecordLogin(ref SendWindow window)

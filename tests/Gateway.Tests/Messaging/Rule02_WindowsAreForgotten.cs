@@ -274,6 +274,7 @@ public class Rule02_WindowsAreForgotten : HomeTests
         var net = Start(1);
         var anna = Anna(net, login: false);
         net.HomeOf(anna.Address).RestoreOrigin(anna.Address.Value, 9, 4, 4);
+        net.HomeOf(anna.Address).RestoreOrigin(Stranger(1), 9, 4, 4);
         Pass(net, 50);
         anna.Pretend(9);
         anna.NextNumber = 5;
@@ -282,6 +283,29 @@ public class Rule02_WindowsAreForgotten : HomeTests
         anna.HangUp();
         Pass(net, 63);
         Assert.Equal(0, net.HomeOf(anna.Address).Windows);
+    }
+
+    [Fact]
+    public void A_window_that_was_used_by_a_time_to_come_stays()
+    {
+        var net = Start(1);
+        var anna = Anna(net, login: false);
+        net.HomeOf(anna.Address).RestoreWindow(anna.Address.Value, 9, 1, 0, net.Clock.SteadySeconds + 100 * 24 * 3600);
+        Pass(net, 63);
+        Assert.Equal(1, net.HomeOf(anna.Address).Windows);
+    }
+
+    [Fact]
+    public void That_an_older_incarnation_was_forgotten_leaves_the_newer_one_alone()
+    {
+        var net = Start(1);
+        var anna = Anna(net, login: false);
+        var home = net.HomeOf(anna.Address);
+        home.RestoreWindow(anna.Address.Value, 10, 1, 0, net.Clock.SteadySeconds);
+        home.RestoreWindow(anna.Address.Value, 9, 0, 0, net.Clock.SteadySeconds);
+        Assert.Equal(1, home.Windows);
+        home.RestoreWindow(anna.Address.Value, 10, 0, 0, net.Clock.SteadySeconds);
+        Assert.Equal(0, home.Windows);
     }
 
     private static ulong Stranger(uint i) => new Address(AddressKind.User, 77_000_000 + i).Value;
