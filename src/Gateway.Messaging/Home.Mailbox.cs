@@ -49,16 +49,7 @@ public sealed partial class Home
         ref var window = ref _windows[index];
         if (window.Incarnation == incarnation && window.Session != 0 && _sessions.TryRead(window.Session, out var s)
             && window.HasInFlightUpTo(number, s.InFlight)) return false;
-        var record = new LogRecord
-        {
-            Type = LogRecordType.Window,
-            Mailbox = device.Value,
-            Incarnation = window.Incarnation,
-            Low = window.Low,
-            Number = window.Settled,
-            EnqueuedAt = window.Session != 0 ? UnixSeconds : window.UsedAt,
-        };
-        return TryCarry(in record);
+        return TryCarry(WindowRecord(ref window, window.Session != 0 ? _log.SteadySeconds : window.UsedAt));
     }
 
     /// <summary>Records the device's key epoch again, for the same reason. False: the log has no room now.</summary>

@@ -182,6 +182,7 @@ public sealed partial class Home
             RetryBlockedAcknowledgements();
             RetryStopped();
             RetryTellings();
+            SweepWindows();
         }
 
         WorkOffAcknowledgements();

@@ -30,6 +30,7 @@ public sealed class HomeCounters
     public long OfflineEvents;
     public long Parked;
     public long ProtocolErrors;
+    public long WindowsForgotten;
 
     private const int TemporaryReasons = 16;
     private const int FinalReasons = 16;

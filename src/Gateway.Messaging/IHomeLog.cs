@@ -99,6 +99,12 @@ public interface IHomeLog
     /// <summary>The highest sequence issued or recovered.</summary>
     ulong Floor { get; }
 
+    /// <summary>
+    /// Seconds since 1970 that never run ahead of the monotonic clock, across runs of the node by little, whatever becomes of the system's: what
+    /// is given up for its age is judged by this time alone.
+    /// </summary>
+    uint SteadySeconds { get; }
+
     /// <summary>Stages a record in the batch and applies it to what is pending. <paramref name="position"/> rises with every record.</summary>
     LogStatus Append(in LogRecord record, out long position);
 

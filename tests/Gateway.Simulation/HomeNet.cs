@@ -46,7 +46,7 @@ public sealed class HomeNet : IDeviceKeys, ILogRecovery
         ArgumentNullException.ThrowIfNull(options);
         Options = options;
         _random = new Random(options.Seed);
-        Store = new MemoryLogStore(options.Homes, () => Clock.UnixMicros);
+        Store = new MemoryLogStore(options.Homes, () => Clock.UnixMicros, () => Clock.SteadySeconds);
         _links = new SimulatedLinks(this, options.Homes);
         Start();
     }

@@ -25,6 +25,8 @@ public sealed class MemoryLog : IHomeLog
 
     public ulong Floor { get; private set; }
 
+    public uint SteadySeconds => _store.SteadySeconds;
+
     public long CommittedThrough => _store.CommittedThrough + _store.ClaimsAhead;
 
     public LogOutcome Outcome => _store.Outcome;

@@ -22,6 +22,7 @@ internal sealed class RingLog : IHomeLog, ILogPage
     private bool _taken;
 
     public ulong Floor => _sequence;
+    public uint SteadySeconds => 1_800_000_000;
     public long CommittedThrough { get; private set; }
     public LogOutcome Outcome => LogOutcome.Committed;
     public ulong Token { get; private set; }

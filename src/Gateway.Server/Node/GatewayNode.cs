@@ -79,7 +79,11 @@ internal sealed partial class GatewayNode : INode
         }
 
         OpenLog();
-        for (var i = 0; i < homes; i++) _partitions[i].Bind(_mailboxLog, i);
+        for (var i = 0; i < homes; i++)
+        {
+            _partitions[i].Bind(_mailboxLog, i);
+            _hosts[i].Home.RestoreGeneration(_mailboxLog.Generation);
+        }
 
         _group = new ReactorGroup(TransportOptions(), reactor =>
         {
@@ -102,6 +106,7 @@ internal sealed partial class GatewayNode : INode
             recovery.TellRepairs();
             _expiry.Load();
             foreach (var host in _hosts) host.Home.RestoreClock((uint)(_mailboxLog.HighestRecovered / 1_000_000), _expiry.Reason is not null);
+            if (_mailboxLog.Generation > 1) _log.LogInformation("generation {Generation}: the log was restored from a backup", _mailboxLog.Generation);
         }
         catch (LogCorruptException e)
         {

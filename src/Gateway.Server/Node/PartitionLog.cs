@@ -26,6 +26,8 @@ internal sealed class PartitionLog : IHomeLog
 
     public ulong Floor => _partition.Floor;
 
+    public uint SteadySeconds => _log.SteadySeconds;
+
     public long CommittedThrough => _log.CommittedThrough;
 
     public LogOutcome Outcome => _log.FailureCause is not null ? LogOutcome.Unknown : LogOutcome.Committed;

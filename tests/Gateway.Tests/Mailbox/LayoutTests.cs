@@ -160,13 +160,15 @@ public class LayoutTests
     public void The_superblock_lies_as_the_format_says()
     {
         var slot = new byte[Superblock.SlotBytes];
-        new Superblock { Number = 2, Identity = 3, Begin = 64, Durable = 5, ReservedThrough = 6, SegmentBytes = 1 << 26, PageBytes = 1 << 20, Clean = true }.Write(slot);
+        new Superblock { Number = 2, Identity = 3, Begin = 64, Durable = 5, ReservedThrough = 6, SegmentBytes = 1 << 26, PageBytes = 1 << 20, Clean = true, Generation = 7, SteadyTime = 8 }.Write(slot);
         Assert.Equal("GWYSUPER", Encoding.ASCII.GetString(slot.AsSpan(0, 8)));
         Assert.Equal(
             "01000000" + "01000000" + "0200000000000000" + "0300000000000000" + "4000000000000000" + "0500000000000000" + "0600000000000000"
             + "0000000400000000" + "00001000", Convert.ToHexString(slot.AsSpan(8, 60)));
         Assert.Equal(Crc32C.Compute(slot.AsSpan(0, 68)), BitConverter.ToUInt32(slot, 68));
-        Assert.False(slot.AsSpan(72).ContainsAnyExcept((byte)0));
+        Assert.Equal("07000000" + "08000000", Convert.ToHexString(slot.AsSpan(72, 8)));
+        Assert.Equal(Crc32C.Compute(slot.AsSpan(0, 80)), BitConverter.ToUInt32(slot, 80));
+        Assert.False(slot.AsSpan(84).ContainsAnyExcept((byte)0));
     }
 
     [Fact]

@@ -230,6 +230,7 @@ public class AllocationTests
         }
 
         public ulong Floor => _log.Floor;
+        public uint SteadySeconds => _log.SteadySeconds;
         public long CommittedThrough => _log.CommittedThrough;
         public LogOutcome Outcome => _log.Outcome;
 
