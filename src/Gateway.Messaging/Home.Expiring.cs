@@ -104,11 +104,11 @@ public sealed partial class Home
         }
     }
 
-    /// <summary>Whether the entry is in a live session's delivery window, or its device is done with it.</summary>
+    /// <summary>Whether the entry is in a live session's delivery window, or its device has acknowledged it, which is never above what was delivered.</summary>
     private bool MayHaveBeenSent(ulong mailbox, ulong sequence)
     {
         var session = _sessions.Find(mailbox);
-        return session != 0 && _sessions.TryRead(session, out var s) && sequence <= Math.Max(s.HighestDelivered, Math.Max(s.Processed, s.OwedThrough));
+        return session != 0 && _sessions.TryRead(session, out var s) && sequence <= s.HighestDelivered;
     }
 
     private void RecordExpiry(Telling telling, ulong sequence)
