@@ -104,11 +104,14 @@ public sealed partial class Home
         }
     }
 
-    /// <summary>Whether the entry is in a live session's delivery window, or its device has acknowledged it, which is never above what was delivered.</summary>
+    /// <summary>
+    /// Whether the entry is in a live session's delivery window, or its device is done with it: has acknowledged it, which is never above what was
+    /// delivered, or has rejected it, if only in an earlier session.
+    /// </summary>
     private bool MayHaveBeenSent(ulong mailbox, ulong sequence)
     {
         var session = _sessions.Find(mailbox);
-        return session != 0 && _sessions.TryRead(session, out var s) && sequence <= s.HighestDelivered;
+        return session != 0 && _sessions.TryRead(session, out var s) && (sequence <= s.HighestDelivered || OwesRejectionOf(in s, sequence));
     }
 
     private void RecordExpiry(Telling telling, ulong sequence)

@@ -107,6 +107,29 @@ public class Rule10_Expiry : HomeTests
 
     [Theory]
     [MemberData(nameof(Homes))]
+    public void What_was_rejected_and_waits_for_its_receipt_does_not_expire_also_when_that_session_is_over(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        net.Store.ReceiptAdmission = LogStatus.Full;
+        anna.Send(ben.Address, "rejected", expirySeconds: 10);
+        net.Settle();
+        ben.Reject(ben.Inbox[0].Sequence, reason: 3);
+        net.Settle();
+        ben.HangUp();
+        net.Settle();
+        ben.Login();
+        Pass(net, seconds: 20);
+        net.Store.ReceiptAdmission = LogStatus.Appended;
+        Pass(net, seconds: 1);
+        Assert.Equal(ReceiptKind.Rejected, Assert.Single(anna.Receipts).Kind);
+        Assert.Equal(new LedgerTotals(1, 0, 0, 1, 0, 0, 0), net.Store.Messages);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
     public void What_is_not_durable_yet_does_not_expire_however_long_that_takes(int homes)
     {
         var net = Start(homes);
