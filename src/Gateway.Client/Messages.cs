@@ -51,4 +51,18 @@ public sealed class RejectMessageException : Exception
 /// <summary>The node was restored from a backup: messages it had accepted since that backup, in either direction, may be lost.</summary>
 /// <param name="Before">The node's generation at the login before.</param>
 /// <param name="After">Its generation now.</param>
-public sealed record NodeRestoration(uint Before, uint After);
+/// <param name="Incarnation">This device's at this login.</param>
+/// <param name="WindowLow">The lowest number of it that the restored node still judges.</param>
+/// <param name="WindowSettled">Bit i: number <paramref name="WindowLow"/> + i is accepted there.</param>
+public sealed record NodeRestoration(uint Before, uint After, uint Incarnation, ulong WindowLow, ulong WindowSettled)
+{
+    /// <summary>
+    /// Whether the restored node knows a message of this device that was accepted before. False: it is lost, unless its recipient had it in time,
+    /// which a receipt would have told. Null: another incarnation, of which nobody can say.
+    /// </summary>
+    public bool? Knows(uint incarnation, ulong number)
+    {
+        if (incarnation != Incarnation) return null;
+        return number < WindowLow || (number - WindowLow < Wire.WindowSize && (WindowSettled >> (int)(number - WindowLow) & 1) != 0);
+    }
+}

@@ -18,6 +18,7 @@ namespace Gateway.Mailbox;
 public sealed class MailboxLog : IDisposable
 {
     internal const string LockName = "LOCK";
+    private const uint FirstGeneration = 1;
 
     private readonly MailboxLogOptions _options;
     private readonly Stack<IDisposable> _owned = new();
@@ -27,6 +28,7 @@ public sealed class MailboxLog : IDisposable
     private readonly SegmentStore _segments;
     private readonly Admission _admission;
     private readonly ReservedSequences _reserved;
+    private readonly SteadyClock _steady;
     private readonly FasterLog _log;
     private readonly LogDevice _device;
     private readonly CommitPump _pump;
@@ -46,6 +48,9 @@ public sealed class MailboxLog : IDisposable
             var superblock = Own(OpenSuperblock(files, options));
             var current = superblock.Current;
             RequireGeometry(current, options);
+            Generation = Math.Max(FirstGeneration, current.Generation);
+            // A log from before the superblock told the time: its reservation is a few seconds ahead of when it was open last.
+            _steady = new SteadyClock(time, current.SteadyTime != 0 ? current.SteadyTime : (uint)Math.Min(uint.MaxValue, current.ReservedThrough / 1_000_000));
             _segments = Own(SegmentStore.Open(files, current));
             _watermark = new Watermark(options.OnFailed);
             var pumpWake = Own(new WakeSignal());
@@ -68,12 +73,13 @@ public sealed class MailboxLog : IDisposable
             recovery.Run();
             recovery.MakeDurable();
             _openedAt = recovery.Tail;
+            HighestRecovered = recovery.HighestSequence;
             _watermark.TryRaise(recovery.Tail);
 
             // The floor is above every sequence and reservation there ever was, so a clock that stepped back gives nothing out twice.
             var floor = Math.Max(recovery.HighestSequence, _reserved.ClockMicroseconds);
             var reserved = _reserved.Next(floor);
-            superblock.Replace(current with { Durable = recovery.Tail, ReservedThrough = reserved, Clean = false });
+            superblock.Replace(current with { Durable = recovery.Tail, ReservedThrough = reserved, Clean = false, SteadyTime = _steady.Seconds });
             _reserved.Raise(reserved);
             SegmentKeeper.Allocate(_segments, _admission, recovery.Tail);
             if (_segments.AllocatedThrough <= recovery.Tail) throw new LogIOException(files.Folder, "fallocate of the first segment", Posix.ENOSPC);
@@ -83,7 +89,7 @@ public sealed class MailboxLog : IDisposable
             foreach (var partition in _partitions) partition.Start(parts, floor, recovery.Tail);
 
             _pump = new CommitPump(new PumpParts(
-                _log, _device, _segments, superblock, _watermark, _admission, _reserved, pumpWake, keeperWake, HighestFloor, current.Identity, options, time));
+                _log, _device, _segments, superblock, _watermark, _admission, _reserved, _steady, pumpWake, keeperWake, HighestFloor, current.Identity, options, time));
             _keeper = new SegmentKeeper(_log, _segments, _admission, _watermark, keeperWake);
             _compactor = new Compactor(new CompactorParts(
                 _log, _segments, _watermark, _pump, _partitions, Own(new WakeSignal()), recovery.Truncated, recovery.TruncatedThrough, options));
@@ -110,8 +116,20 @@ public sealed class MailboxLog : IDisposable
     /// <summary>Everything before this address is committed. Any thread.</summary>
     public long CommittedThrough => _watermark.Through;
 
+    /// <summary>No sequence above it had been given out before this opening; 0 for a new log. In microseconds since 1970, when the log was last used, to a few seconds.</summary>
+    public ulong HighestRecovered { get; }
+
     /// <summary>The cause of the fail stop; null while the log works. Any thread.</summary>
     public Exception? FailureCause => _watermark.Cause;
+
+    /// <summary>1 for a log that never was restored from a backup; raised by each restore, so that devices can be told. Any thread.</summary>
+    public uint Generation { get; }
+
+    /// <summary>
+    /// Seconds since 1970 that never outrun the monotonic clock, whatever becomes of the system's: by this, and by nothing else, it is judged how
+    /// old something is that is given up for its age. Any thread.
+    /// </summary>
+    public uint SteadySeconds => _steady.Seconds;
 
     /// <summary>Any thread; the values are read one after the other.</summary>
     public MailboxLogCounters Counters => new()

@@ -9,6 +9,7 @@ public sealed partial class Home
     private readonly Queue<Login> _awaitingWelcome = new();
 
     private uint _epoch;
+    private uint _generation = 1;
 
     /// <summary>
     /// A proven device arrived on a connection of this reactor. Returns its session's index, to be handed back with everything about this
@@ -44,7 +45,8 @@ public sealed partial class Home
         s.UnackedMessages = 0;
         s.UnackedBytes = 0;
         s.Delivered = s.OwedThrough;
-        s.Processed = Math.Max(login.Resume, s.OwedThrough);
+        // What it has acknowledged stays so, even to a device that has lost its state: a sender may have been told already.
+        s.Processed = Math.Max(login.Resume, Math.Max(s.Processed, s.OwedThrough));
         s.HighestDelivered = s.Processed;
         s.ProgressAtMs = _nowMs;
         s.LoggedInAt = UnixSeconds;
@@ -127,11 +129,21 @@ public sealed partial class Home
         }
     }
 
-    /// <summary>Takes a window as the log remembers it. Only before the first event.</summary>
+    /// <summary>Takes the generation that every welcome tells; higher after the node was restored from a backup. Only before the first event.</summary>
+    public void RestoreGeneration(uint generation) => _generation = generation;
+
+    /// <summary>Takes a window as the log remembers it, and with <paramref name="low"/> 0 that it was forgotten. Only before the first event.</summary>
     public void RestoreWindow(ulong device, uint incarnation, ulong low, ulong settled, uint usedAt)
     {
-        ref var window = ref WindowToRestore(device, incarnation, usedAt);
+        if (low == 0)
+        {
+            if (_windows.Find(device) is var forgotten and not 0 && _windows[forgotten].Incarnation <= incarnation) RemoveWindow(forgotten);
+            return;
+        }
+
+        ref var window = ref WindowToRestore(device, incarnation);
         if (window.Incarnation != incarnation) return;
+        window.UsedAt = Math.Max(window.UsedAt, usedAt);
         var inFlight = 0UL;
         window.Advance(low, ref inFlight);
         // The record may be older than origins already seen; its bits are only ever added.
@@ -141,21 +153,21 @@ public sealed partial class Home
     /// <summary>Takes the origin of a message that the log holds. Only before the first event.</summary>
     public void RestoreOrigin(ulong device, uint incarnation, ulong number, ulong low)
     {
-        ref var window = ref WindowToRestore(device, incarnation, 0);
+        ref var window = ref WindowToRestore(device, incarnation);
         if (window.Incarnation != incarnation) return;
         var inFlight = 0UL;
         window.Advance(low, ref inFlight);
         window.Settle(number, ref inFlight);
     }
 
-    private ref SendWindow WindowToRestore(ulong device, uint incarnation, uint usedAt)
+    private ref SendWindow WindowToRestore(ulong device, uint incarnation)
     {
         var index = _windows.Find(device);
         if (index == 0) index = _windows.Add(device);
         ref var window = ref _windows[index];
         if (window.Incarnation >= incarnation) return ref window;
         window.Begin(incarnation);
-        window.UsedAt = usedAt;
+        window.UsedAt = 0;
         return ref window;
     }
 
@@ -171,12 +183,16 @@ public sealed partial class Home
         if (login.Incarnation != 0)
         {
             if (window == 0 || _windows[window].Incarnation != login.Incarnation) return ErrorCode.IncarnationFenced;
+            if (IsOverdue(in _windows[window], _log.SteadySeconds)) return ErrorCode.IncarnationFenced;
+            RecordLogin(ref _windows[window]);
             return ErrorCode.None;
         }
 
         if (_commits.IsFull) return ErrorCode.Overloaded;
-        var incarnation = Math.Max(window == 0 ? 0 : _windows[window].Incarnation + 1, UnixSeconds);
-        var record = new LogRecord { Type = LogRecordType.Window, Mailbox = login.Address, Incarnation = incarnation, Low = 1, EnqueuedAt = UnixSeconds };
+        // Above the floor, so that it is above those too whose window was forgotten, and those that were given after the backup this node comes from.
+        var incarnation = Math.Max(UnixSeconds, (uint)(_log.Floor / 1_000_000) + 1);
+        if (window != 0) incarnation = Math.Max(incarnation, _windows[window].Incarnation + 1);
+        var record = new LogRecord { Type = LogRecordType.Window, Mailbox = login.Address, Incarnation = incarnation, Low = 1, EnqueuedAt = _log.SteadySeconds };
         if (_log.Append(in record, out freshAt) != LogStatus.Appended) return ErrorCode.Overloaded;
         if (window == 0) window = _windows.Add(login.Address);
         _windows[window].Begin(incarnation);
@@ -203,7 +219,7 @@ public sealed partial class Home
             WindowLow = window.Low,
             WindowSettled = window.Settled,
             NodeTimeMicros = _unixMicros,
-            Generation = _options.Generation,
+            Generation = _generation,
             MaxBodyBytes = (uint)_options.MaxBodyBytes,
             IdleTimeoutMs = _options.IdleTimeoutMs,
             Pending = (uint)Math.Min(pending, uint.MaxValue),
@@ -290,6 +306,6 @@ public sealed partial class Home
     {
         if (s.Connection != 0 || s.Outstanding != 0 || s.OwedHead != 0 || s.Has(SessionFlags.AckListed | SessionFlags.Finishing)) return;
         ReleaseHeld(ref s);
-        _sessions.Remove(index, UnixSeconds);
+        _sessions.Remove(index, _log.SteadySeconds);
     }
 }

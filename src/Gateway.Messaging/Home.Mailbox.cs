@@ -49,16 +49,7 @@ public sealed partial class Home
         ref var window = ref _windows[index];
         if (window.Incarnation == incarnation && window.Session != 0 && _sessions.TryRead(window.Session, out var s)
             && window.HasInFlightUpTo(number, s.InFlight)) return false;
-        var record = new LogRecord
-        {
-            Type = LogRecordType.Window,
-            Mailbox = device.Value,
-            Incarnation = window.Incarnation,
-            Low = window.Low,
-            Number = window.Settled,
-            EnqueuedAt = window.Session != 0 ? UnixSeconds : window.UsedAt,
-        };
-        return TryCarry(in record);
+        return TryCarry(WindowRecord(ref window, window.Session != 0 ? _log.SteadySeconds : window.UsedAt));
     }
 
     /// <summary>Records the device's key epoch again, for the same reason. False: the log has no room now.</summary>
@@ -206,6 +197,7 @@ public sealed partial class Home
     private void ReleaseCommitted()
     {
         var through = _log.CommittedThrough;
+        _releasedThrough = through;
         while (_commits.TryPeek(through, out var pending))
         {
             switch (pending.Action)
@@ -234,6 +226,7 @@ public sealed partial class Home
             _commits.Dequeue();
         }
 
+        ReleaseTellings(through);
         if (_log.Outcome != LogOutcome.Committed && !_lost)
         {
             _lost = true;

@@ -21,12 +21,16 @@ public sealed class HomeCounters
     public long Redelivered;
     public long Acknowledged;
     public long Rejected;
+
+    /// <summary>Entries whose life was over and is recorded as such; they go once their senders are told.</summary>
+    public long Expired;
     public long ReceiptsAsked;
     public long EphemeralForwarded;
     public long EphemeralShed;
     public long OfflineEvents;
     public long Parked;
     public long ProtocolErrors;
+    public long WindowsForgotten;
 
     private const int TemporaryReasons = 16;
     private const int FinalReasons = 16;

@@ -49,9 +49,15 @@ public sealed record HomeOptions
 
     public uint IdleTimeoutMs { get; init; } = 300_000;
 
+    /// <summary>
+    /// A window that was not used for this long is forgotten: the 60 days that are promised, and two for which the log's records of its use may be
+    /// behind after a kill.
+    /// </summary>
+    public uint ForgetWindowAfterSeconds { get; init; } = 62 * 24 * 3600;
+
     /// <summary>Expiry of a message whose sender names none; 0 keeps it for ever.</summary>
     public uint DefaultExpirySeconds { get; init; } = 30 * 24 * 3600;
 
-    /// <summary>Told in every welcome; rises when the node was restored from a backup.</summary>
-    public uint Generation { get; init; } = 1;
+    /// <summary>A wall clock that is further ahead than this of what it should be makes nothing expire; see <see cref="ExpiryClock"/>.</summary>
+    public uint MaxClockJumpSeconds { get; init; } = 7 * 24 * 3600;
 }

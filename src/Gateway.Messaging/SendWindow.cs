@@ -47,7 +47,7 @@ internal struct SendWindow
         set => _use = value | HasSession;
     }
 
-    /// <summary>When it was used last, in seconds since 1970, rounded down to even ones; 0 while there is a session.</summary>
+    /// <summary>When it was used last, in seconds of the log's steady time, rounded down to even ones; 0 while there is a session, or when nobody knows.</summary>
     public uint UsedAt
     {
         readonly get => (_use & HasSession) != 0 ? 0 : _use << 1;

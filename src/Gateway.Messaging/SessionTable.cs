@@ -72,14 +72,22 @@ internal sealed class SessionTable(WindowTable windows)
         return index;
     }
 
-    /// <summary>Forgets a session; its window was in use up to now.</summary>
-    public void Remove(uint index, uint unixSeconds)
+    /// <summary>Forgets a session; its window was in use up to <paramref name="usedAt"/>, s of the log's steady time.</summary>
+    public void Remove(uint index, uint usedAt)
     {
         ref var place = ref _places[index];
-        windows[_busy[place.Busy].Window].UsedAt = unixSeconds;
+        windows[_busy[place.Busy].Window].UsedAt = usedAt;
         _busy.Return(place.Busy);
         place = default;
         _places.Return(index);
+    }
+
+    /// <summary>The session's window has another index now.</summary>
+    public void OnWindowMoved(uint index, uint window)
+    {
+        ref var place = ref _places[index];
+        if (place.Busy != 0) _busy[place.Busy].Window = window;
+        else place.Window = window;
     }
 
     /// <summary>The session, whole until the end of the turn. It must be there.</summary>

@@ -46,6 +46,7 @@ public sealed record GatewayOptions
         IdleTimeout = values.Get(OptionTable.IdleTimeout);
         RedeliverAfter = values.Get(OptionTable.RedeliverAfter);
         DefaultExpiry = values.Get(OptionTable.DefaultExpiry);
+        MaxClockJump = values.Get(OptionTable.MaxClockJump);
         MaxMailboxMessages = values.Get(OptionTable.MaxMailboxMessages);
         MaxMailboxBytes = values.Get(OptionTable.MaxMailboxBytes);
         MaxPendingBytes = values.Get(OptionTable.MaxPendingBytes);
@@ -99,6 +100,9 @@ public sealed record GatewayOptions
     public TimeSpan IdleTimeout { get; init; }
     public TimeSpan RedeliverAfter { get; init; }
     public TimeSpan DefaultExpiry { get; init; }
+
+    /// <summary>A clock further ahead than this of when the node last ran, or of the monotonic clock, suspends expiry.</summary>
+    public TimeSpan MaxClockJump { get; init; }
 
     /// <summary>Of one mailbox, like the one below; receipts count and are never refused.</summary>
     public int MaxMailboxMessages { get; init; }

@@ -61,6 +61,12 @@ public readonly record struct ReactorCounters
     /// <summary>Sessions that a later login of the same device ended.</summary>
     public long TakeOvers { get; init; }
 
+    /// <summary>Gauge: send windows kept, one a device that was here in the last 60 days.</summary>
+    public long Windows { get; init; }
+
+    /// <summary>Send windows forgotten because nobody had used them for so long.</summary>
+    public long WindowsForgotten { get; init; }
+
     /// <summary>Sessions closed for what their device sent.</summary>
     public long ProtocolErrors { get; init; }
 

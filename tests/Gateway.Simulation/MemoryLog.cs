@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Gateway.Messaging;
+using OverdueEntry = (ulong Mailbox, ulong Sequence, bool IsRecorded);
 
 namespace Gateway.Simulation;
 
@@ -23,6 +24,8 @@ public sealed class MemoryLog : IHomeLog
     }
 
     public ulong Floor { get; private set; }
+
+    public uint SteadySeconds => _store.SteadySeconds;
 
     public long CommittedThrough => _store.CommittedThrough + _store.ClaimsAhead;
 
@@ -77,7 +80,31 @@ public sealed class MemoryLog : IHomeLog
 
     public MailboxState State(ulong mailbox) => _mailboxes.State(mailbox);
 
-    public bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token)
+    public bool IsEmpty => _mailboxes.IsEmpty;
+
+    public bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token) =>
+        TryBeginRead(mailbox, afterSequence, maxEntries, maxBytes, token, expired: false);
+
+    public bool TryBeginExpiredRead(ulong mailbox, int maxEntries, int maxBytes, ulong token) =>
+        TryBeginRead(mailbox, 0, maxEntries, maxBytes, token, expired: true);
+
+    /// <summary>A sweep is one call, but for what finds no room: that is found by the next.</summary>
+    public int FindOverdue(uint nowSeconds, long through, int most, Span<OverdueEntry> into, out bool ended)
+    {
+        ended = true;
+        var found = 0;
+        foreach (var mailbox in _mailboxes.Numbers)
+        {
+            foreach (var entry in _mailboxes.Pending(mailbox))
+            {
+                if (found < into.Length && entry.Position <= through && entry.IsOver(nowSeconds)) into[found++] = (mailbox, entry.Sequence, entry.HasExpired);
+            }
+        }
+
+        return found;
+    }
+
+    private bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token, bool expired)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maxEntries, 1);
         if (PagesOut >= _store.PagesPerHome) return false;
@@ -89,7 +116,7 @@ public sealed class MemoryLog : IHomeLog
         var bytes = 0L;
         foreach (var entry in _mailboxes.Pending(mailbox))
         {
-            if (entry.Sequence <= afterSequence) continue;
+            if (entry.Sequence <= afterSequence || entry.HasExpired != expired) continue;
             if (entry.Position > _store.CommittedThrough || page.Count == maxEntries) break;
             bytes += entry.BodyBytes;
             if (page.Count != 0 && bytes > maxBytes) break;

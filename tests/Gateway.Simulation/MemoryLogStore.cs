@@ -14,18 +14,19 @@ public sealed class MemoryLogStore
     private readonly List<StoredRecord> _records = [];
     private readonly MemoryLog[] _logs;
     private readonly Func<ulong> _unixMicros;
+    private readonly Func<uint>? _steadySeconds;
 
-    /// <summary><paramref name="unixMicros"/> is the wall clock that sequences follow.</summary>
-    public MemoryLogStore(int homes, Func<ulong> unixMicros)
+    /// <summary><paramref name="unixMicros"/> is the wall clock that sequences follow; without <paramref name="steadySeconds"/> it is the steady time too.</summary>
+    public MemoryLogStore(int homes, Func<ulong> unixMicros, Func<uint>? steadySeconds = null)
     {
-        _unixMicros = unixMicros;
+        (_unixMicros, _steadySeconds) = (unixMicros, steadySeconds);
         _logs = new MemoryLog[homes];
         for (var i = 0; i < homes; i++) _logs[i] = new MemoryLog(this, homes, i, floor: 0);
     }
 
     private MemoryLogStore(MemoryLogStore crashed, int homes, int records)
     {
-        _unixMicros = crashed._unixMicros;
+        (_unixMicros, _steadySeconds) = (crashed._unixMicros, crashed._steadySeconds);
         ReservedThrough = crashed.ReservedThrough;
         _records.AddRange(crashed._records.Take(records));
         CommittedThrough = records;
@@ -36,6 +37,8 @@ public sealed class MemoryLogStore
     }
 
     public IReadOnlyList<MemoryLog> Homes => _logs;
+
+    public uint SteadySeconds => _steadySeconds?.Invoke() ?? (uint)(_unixMicros() / 1_000_000);
 
     /// <summary>Records appended, durable or not.</summary>
     public long Appended => _records.Count;
@@ -191,7 +194,7 @@ public sealed class MemoryLogStore
         : type switch
         {
             LogRecordType.Receipt => ReceiptAdmission,
-            LogRecordType.AckUpTo or LogRecordType.Remove => RemovalAdmission,
+            LogRecordType.AckUpTo or LogRecordType.Expire or LogRecordType.Remove => RemovalAdmission,
             _ => Admission,
         };
 

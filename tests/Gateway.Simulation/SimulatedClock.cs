@@ -15,6 +15,9 @@ public sealed class SimulatedClock
     /// <summary>Microseconds since 1970.</summary>
     public ulong UnixMicros { get; private set; } = StartMicros;
 
+    /// <summary>The monotonic clock's moment as seconds since 1970: no step of the wall clock reaches it.</summary>
+    public uint SteadySeconds => (uint)((StartMicros + (ulong)_micros) / 1_000_000);
+
     public uint UnixSeconds => (uint)(UnixMicros / 1_000_000);
 
     public void Advance(long milliseconds)

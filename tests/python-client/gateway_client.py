@@ -412,8 +412,9 @@ class Handler:
     def gap(self, db, after, before):
         """Entries between these sequences were in the mailbox and will never come."""
 
-    def restored(self, db, generation):
-        """The node was restored from a backup."""
+    def restored(self, db, generation, low, settled):
+        """The node was restored from a backup. Of this incarnation's messages it knows those below low, and low + i if bit i of settled is set;
+        what else it had accepted is lost, unless a receipt says otherwise."""
 
     def ephemeral(self, frame):
         pass
@@ -739,7 +740,7 @@ class Client:
                     self._accept(id)
             if welcome["generation"] > self.generation:
                 if self.generation:
-                    self.handler.restored(self.db, welcome["generation"])
+                    self.handler.restored(self.db, welcome["generation"], low, settled)
                 self.generation = welcome["generation"]
             self._save()
         self.welcome = welcome

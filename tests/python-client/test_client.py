@@ -71,8 +71,8 @@ class Recorder(Handler):
     def gap(self, db, after, before):
         self.gaps.append((after, before))
 
-    def restored(self, db, generation):
-        self.generations.append(generation)
+    def restored(self, db, generation, low, settled):
+        self.generations.append((generation, low, settled))
 
     def connection(self, state, detail):
         self.states.append((state, detail))
@@ -271,7 +271,7 @@ class Behaviour(unittest.IsolatedAsyncioTestCase):
         (await self.session(generation=3)).writer.close()
         (await self.session(generation=3)).writer.close()
         await self.session(generation=4)
-        await self.until(lambda: self.client.handler.generations == [4])
+        await self.until(lambda: self.client.handler.generations == [(4, 1, 0)])
 
     async def test_answers_pings_and_sends_its_own(self):
         session = await self.session(idle=400)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using Gateway.Ctl.Backup;
 using Gateway.Ctl.Chat;
 using Gateway.Ctl.Devices;
 using Gateway.Ctl.Log;
@@ -72,6 +73,7 @@ internal static class CtlProgram
             ReplayCommand.Create(common, environment),
             LogCommands.Create(common, environment),
         };
+        foreach (var command in BackupCommands.Create(common, environment)) root.Add(command);
         foreach (var command in OperatorCommands.Create(common, environment)) root.Add(command);
         return root;
     }

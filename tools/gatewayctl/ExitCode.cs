@@ -20,10 +20,10 @@ internal static class ExitCode
           1    the node said no
           2    wrong usage: an argument, an option, a key file or the secret cannot be understood
           3    the node cannot be reached
-          4    not found: no such session, nothing that matches, no log in the folder
+          4    not found: no such session, nothing that matches, no log or backup in the folder
           5    a local file or folder cannot be used: state in use, a node runs on the folder, key file exists, disk full
           6    log verify: the log's end is torn, as a crash leaves it; a start cuts it off and nothing promised is lost
-          7    the log is damaged
+          7    the log, or the backup, is damaged
           70   an error in the program itself
           130  interrupted before the end; replay and tail continue where they stopped
         """;

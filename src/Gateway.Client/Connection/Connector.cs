@@ -118,7 +118,11 @@ internal sealed class Connector
             var login = await Handshake.RunAsync(link, _options, _incarnation, _parts.Inbox.Position, credit, stopping);
             if (_incarnation != 0 && login.Incarnation != _incarnation)
                 throw DisconnectedException.Violation("The node gave another incarnation than the one it was asked for.");
+            // Told before it is remembered: whoever dies in between is told again.
+            if (_generation != 0 && login.Generation > _generation)
+                _restored(new NodeRestoration(_generation, login.Generation, login.Incarnation, login.WindowLow, login.WindowSettled));
             await _options.Store.SetIncarnationAsync(login.Incarnation, login.Generation);
+            _generation = login.Generation;
             Volatile.Write(ref _incarnation, login.Incarnation);
             if (!_parts.Outbox.TryBegin(login.WindowLow, login.WindowSettled))
                 throw new DisconnectedException(DisconnectReason.IncarnationFenced, "The node knows of numbers that this store never gave: the store is an old copy.");
@@ -142,8 +146,6 @@ internal sealed class Connector
     {
         var began = _options.Time.GetTimestamp();
         lock (_gate) _session = session;
-        if (_generation != 0 && login.Generation > _generation) _restored(new NodeRestoration(_generation, login.Generation));
-        _generation = login.Generation;
         _changed(new ClientStateChange(ClientState.Connected));
         try
         {

@@ -16,6 +16,9 @@ internal sealed class CommitPump
     // How often an idle pump looks at the clock: for reservations and idle marks. Work wakes it at once.
     private const int IdleMs = 100;
 
+    // So that a kill costs the steady clock an hour at most.
+    private static readonly TimeSpan TellTimeAfter = TimeSpan.FromHours(1);
+
     private readonly PumpParts _parts;
     private readonly FasterLog _log;
     private readonly LogDevice _device;
@@ -28,6 +31,7 @@ internal sealed class CommitPump
     private long _synced;
     private bool _lastBatchUnmarked;
     private long _idleSince;
+    private long _superblockAt;
     private volatile bool _stopping;
     private long _commits;
     private Truncation? _truncation;
@@ -68,10 +72,11 @@ internal sealed class CommitPump
         try
         {
             _device.BindPump();
-            _idleSince = _time.GetTimestamp();
+            _idleSince = _superblockAt = _time.GetTimestamp();
             while (!_stopping && !_watermark.IsFrozen)
             {
                 if (!RunCycle()) _parts.Wake.Wait(IdleMs);
+                if (_time.GetElapsedTime(_superblockAt) >= TellTimeAfter && !_watermark.IsFrozen) WriteSuperblock(clean: false);
             }
 
             while (!_watermark.IsFrozen && RunCycle())
@@ -194,13 +199,18 @@ internal sealed class CommitPump
         WriteSuperblock(clean: true);
     }
 
-    private void WriteSuperblock(bool clean, long? begin = null) => _parts.Superblock.Replace(_parts.Superblock.Current with
+    private void WriteSuperblock(bool clean, long? begin = null)
     {
-        Begin = begin ?? _parts.Superblock.Current.Begin,
-        Durable = _synced,
-        ReservedThrough = Math.Max(_reserved.Through, _parts.Superblock.Current.ReservedThrough),
-        Clean = clean,
-    });
+        _superblockAt = _time.GetTimestamp();
+        _parts.Superblock.Replace(_parts.Superblock.Current with
+        {
+            Begin = begin ?? _parts.Superblock.Current.Begin,
+            Durable = _synced,
+            ReservedThrough = Math.Max(_reserved.Through, _parts.Superblock.Current.ReservedThrough),
+            Clean = clean,
+            SteadyTime = _parts.Steady.Seconds,
+        });
+    }
 }
 
 /// <summary>What the pump works with.</summary>
@@ -212,6 +222,7 @@ internal sealed record PumpParts(
     Watermark Watermark,
     Admission Admission,
     ReservedSequences Reserved,
+    SteadyClock Steady,
     WakeSignal Wake,
     WakeSignal Keeper,
     Func<ulong> HighestFloor,

@@ -97,6 +97,8 @@ public sealed class StoppedLog : IDisposable
         var next = reading.Folder.Superblock with { ReservedThrough = Math.Max(reading.HighestSequence, clock), Clean = false };
         if (reading.Folder.WasRebuilt)
         {
+            // Which generation it was went with the superblock. That devices are told is right besides: something may be lost.
+            next = next with { Generation = Superblock.GenerationAfter(0, now) };
             SuperblockFile.Create(_disk, next).Dispose();
         }
         else
@@ -115,7 +117,7 @@ public sealed class StoppedLog : IDisposable
         _lock.Dispose();
     }
 
-    private static bool Holds(string folder) => Directory.Exists(folder)
+    internal static bool Holds(string folder) => Directory.Exists(folder)
         && Directory.EnumerateFiles(folder).Select(Path.GetFileName).Any(name => name == Superblock.FileName || SegmentHeader.TryParseFileName(name!, out _));
 
     private static long FirstOf(Reading reading) => Math.Max(reading.Folder.Superblock.Begin, RecordLayout.FirstAddress);
@@ -142,7 +144,7 @@ public sealed class StoppedLog : IDisposable
             var isOfMailbox = type is not (RecordType.Mark or RecordType.Reserve or RecordType.LedgerTotals or RecordType.Gap);
             ulong sequence = type switch
             {
-                RecordType.Message or RecordType.Receipt or RecordType.Moved or RecordType.AckUpTo or RecordType.Remove => RecordLayout.U64(record, RecordLayout.SequenceOffset),
+                RecordType.Message or RecordType.Receipt or RecordType.Moved or RecordType.AckUpTo or RecordType.Expire or RecordType.Remove => RecordLayout.U64(record, RecordLayout.SequenceOffset),
                 RecordType.Reserve => RecordLayout.U64(record, RecordLayout.ReserveSequenceOffset),
                 _ => 0,
             };

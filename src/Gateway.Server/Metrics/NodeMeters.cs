@@ -80,6 +80,8 @@ internal sealed class NodeMeters : IDisposable
         Counter("authentications_failed_total", null, "Handshakes that ended without a proven device.", () => Sum(r => r.AuthenticationsFailed));
         Counter("logins_total", null, "Devices let in.", () => Sum(r => r.Logins));
         Counter("takeovers_total", null, "Sessions ended by a later login of the same device.", () => Sum(r => r.TakeOvers));
+        Gauge("send_windows", "windows", "Send windows kept, one a device that was here in the last 60 days.", () => Sum(r => r.Windows));
+        Counter("send_windows_forgotten_total", "windows", "Send windows forgotten because nobody had used them for 60 days.", () => Sum(r => r.WindowsForgotten));
         Counter("protocol_errors_total", null, "Sessions closed for what their device sent.", () => Sum(r => r.ProtocolErrors));
         Counter("received_bytes_total", "bytes", "Bytes received from connections.", () => Sum(r => r.BytesIn));
         Counter("sent_bytes_total", "bytes", "Bytes that the kernel took for connections.", () => Sum(r => r.BytesOut));

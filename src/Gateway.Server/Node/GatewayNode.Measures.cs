@@ -134,6 +134,8 @@ internal sealed partial class GatewayNode
             PausedByBudget = transport.PausedByBudget,
             Logins = home.Logins,
             TakeOvers = home.TakeOvers,
+            Windows = host.Home.Windows,
+            WindowsForgotten = home.WindowsForgotten,
             ProtocolErrors = home.ProtocolErrors,
             DeliveredFromMemory = home.DeliveredFromMemory,
             DeliveredFromLog = home.DeliveredFromLog,

@@ -26,6 +26,7 @@ internal sealed partial class GatewayNode : INode
     private readonly SemaphoreSlim _revoking = new(1);
     private readonly Lock _drainGate = new();
     private readonly NodeMeters? _meters;
+    private readonly ExpirySuspension _expiry;
     private ReactorHost[] _hosts = [];
     private PartitionLog[] _partitions = [];
     private MailboxLog? _mailboxLog;
@@ -41,6 +42,7 @@ internal sealed partial class GatewayNode : INode
         _time = time;
         _log = logs.CreateLogger("gateway.node");
         _epochs = new KeyEpochs(keys);
+        _expiry = new ExpirySuspension(options.Data, _log);
         if (options.Metrics) _meters = new NodeMeters(this, options, NodeHost.Version, time);
     }
 
@@ -77,7 +79,11 @@ internal sealed partial class GatewayNode : INode
         }
 
         OpenLog();
-        for (var i = 0; i < homes; i++) _partitions[i].Bind(_mailboxLog, i);
+        for (var i = 0; i < homes; i++)
+        {
+            _partitions[i].Bind(_mailboxLog, i);
+            _hosts[i].Home.RestoreGeneration(_mailboxLog.Generation);
+        }
 
         try
         {
@@ -107,6 +113,9 @@ internal sealed partial class GatewayNode : INode
         {
             _mailboxLog = MailboxLog.Open(LogOptions(), recovery, _time);
             recovery.TellRepairs();
+            _expiry.Load();
+            foreach (var host in _hosts) host.Home.RestoreClock((uint)(_mailboxLog.HighestRecovered / 1_000_000), _expiry.Reason is not null);
+            if (_mailboxLog.Generation > 1) _log.LogInformation("generation {Generation}: the log was restored from a backup", _mailboxLog.Generation);
         }
         catch (LogCorruptException e)
         {
@@ -132,6 +141,7 @@ internal sealed partial class GatewayNode : INode
         MaxUnsentBytes = Math.Min(64 * 1024, _options.MaxUnsent),
         IdleTimeoutMs = (uint)_options.IdleTimeout.TotalMilliseconds,
         DefaultExpirySeconds = (uint)_options.DefaultExpiry.TotalSeconds,
+        MaxClockJumpSeconds = (uint)_options.MaxClockJump.TotalSeconds,
         MaxMailboxEntries = _options.MaxMailboxMessages,
         MaxMailboxBytes = _options.MaxMailboxBytes,
         MaxPendingBytes = _options.MaxPendingBytes / _options.Reactors,
@@ -258,6 +268,8 @@ internal sealed partial class GatewayNode : INode
         {
             if (node._log.IsEnabled(LogLevel.Debug)) node._log.LogDebug("{Device} is absent and something waits for it", node._keys.Pseudonym(new Address(mailbox)));
         }
+
+        public void OnExpirySuspended(uint clock, uint expected) => node._expiry.Raise(clock, expected);
 
         public void OnLogLost(LogOutcome outcome) => node.Fail(new LogFailedException($"The log can no longer say what is durable ({outcome})."));
     }

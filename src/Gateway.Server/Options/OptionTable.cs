@@ -61,6 +61,9 @@ public static class OptionTable
     public static readonly Option<TimeSpan> DefaultExpiry = OptionKinds.Duration(
         "default-expiry", "30d", "1s", "3650d", "life of a pending message whose sender names none");
 
+    public static readonly Option<TimeSpan> MaxClockJump = OptionKinds.Duration(
+        "max-clock-jump", "7d", "1m", "3650d", "by which the clock may be ahead of when the node last ran before nothing expires until an operator agrees");
+
     public static readonly Option<int> MaxMailboxMessages = OptionKinds.Count(
         "max-mailbox-messages", "100000", 1, 100_000_000, "pending in one mailbox; beyond it senders are refused for now");
 
@@ -123,7 +126,7 @@ public static class OptionTable
     [
         Config, Data, NativeListen, OperatorListen,
         Reactors, PinReactors, Io, ListenBacklog, MaxConnections, MaxHandshakes, MaxBody, MaxUnsent, BufferSoft, BufferHard,
-        HandshakeTimeout, FrameTimeout, IdleTimeout, RedeliverAfter, DefaultExpiry, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
+        HandshakeTimeout, FrameTimeout, IdleTimeout, RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
         Durability, CommitProgressTimeout, SegmentSize, LogMemory, LogPage,
         DrainTime, ReconnectSpread, Metrics, LogFormat, Level,
     ];

@@ -88,7 +88,7 @@ public class LayoutTests
             var before = Convert.ToHexString(record);
             for (var times = 0; times < 2; times++)
             {
-                RecordLayout.MakeMoved(record.AsSpan(0, RecordLayout.MessageFixedBytes), body);
+                RecordLayout.MakeMoved(record.AsSpan(0, RecordLayout.MessageFixedBytes), body, hasExpired: false);
                 Assert.True(RecordLayout.ChecksumHolds(record));
                 Assert.Equal((RecordType.Moved, type), (RecordLayout.TypeOf(record), RecordLayout.EntryTypeOf(record)));
                 Assert.Equal($"09{before[10..138]}{(int)type:X2}{before[140..]}", Convert.ToHexString(record)[8..]);
@@ -160,13 +160,15 @@ public class LayoutTests
     public void The_superblock_lies_as_the_format_says()
     {
         var slot = new byte[Superblock.SlotBytes];
-        new Superblock { Number = 2, Identity = 3, Begin = 64, Durable = 5, ReservedThrough = 6, SegmentBytes = 1 << 26, PageBytes = 1 << 20, Clean = true }.Write(slot);
+        new Superblock { Number = 2, Identity = 3, Begin = 64, Durable = 5, ReservedThrough = 6, SegmentBytes = 1 << 26, PageBytes = 1 << 20, Clean = true, Generation = 7, SteadyTime = 8 }.Write(slot);
         Assert.Equal("GWYSUPER", Encoding.ASCII.GetString(slot.AsSpan(0, 8)));
         Assert.Equal(
             "01000000" + "01000000" + "0200000000000000" + "0300000000000000" + "4000000000000000" + "0500000000000000" + "0600000000000000"
             + "0000000400000000" + "00001000", Convert.ToHexString(slot.AsSpan(8, 60)));
         Assert.Equal(Crc32C.Compute(slot.AsSpan(0, 68)), BitConverter.ToUInt32(slot, 68));
-        Assert.False(slot.AsSpan(72).ContainsAnyExcept((byte)0));
+        Assert.Equal("07000000" + "08000000", Convert.ToHexString(slot.AsSpan(72, 8)));
+        Assert.Equal(Crc32C.Compute(slot.AsSpan(0, 80)), BitConverter.ToUInt32(slot, 80));
+        Assert.False(slot.AsSpan(84).ContainsAnyExcept((byte)0));
     }
 
     [Fact]
@@ -224,7 +226,7 @@ public class LayoutTests
     public void Record_type_numbers_never_change()
     {
         Assert.Equal(
-            ["None", "Mark", "Reserve", "Message", "Receipt", "AckUpTo", "Remove", "Window", "Device", "Moved", "Fanout", "Entry", "FanoutDone", "LedgerTotals", "Generation", "Gap"],
+            ["None", "Mark", "Reserve", "Message", "Receipt", "AckUpTo", "Remove", "Window", "Device", "Moved", "Fanout", "Entry", "FanoutDone", "LedgerTotals", "Generation", "Gap", "Expire"],
             Enum.GetValues<RecordType>().Order().Select((type, i) => (int)type == i ? type.ToString() : "?"));
         Assert.Equal([1, 2, 3, 4], Enum.GetValues<RemoveReason>().Order().Skip(1).Select(r => (int)r));
     }

@@ -205,6 +205,8 @@ public class AllocationTests
         {
         }
 
+        void IHomeEvents.OnExpirySuspended(uint clock, uint expected) => Assert.Fail("the clock is well");
+
         void IHomeEvents.OnLogLost(LogOutcome outcome) => Assert.Fail("the log is well");
 
         private bool Put(int home, bool isReply, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
@@ -228,6 +230,7 @@ public class AllocationTests
         }
 
         public ulong Floor => _log.Floor;
+        public uint SteadySeconds => _log.SteadySeconds;
         public long CommittedThrough => _log.CommittedThrough;
         public LogOutcome Outcome => _log.Outcome;
 
@@ -255,6 +258,16 @@ public class AllocationTests
         }
 
         public long PendingBytes => 0;
+
+        public bool TryBeginExpiredRead(ulong mailbox, int maxEntries, int maxBytes, ulong token) => throw new NotSupportedException("Nothing expires here.");
+
+        public int FindOverdue(uint nowSeconds, long through, int most, Span<(ulong Mailbox, ulong Sequence, bool IsRecorded)> into, out bool ended)
+        {
+            _meter.Leave();
+            var found = _log.FindOverdue(nowSeconds, through, most, into, out ended);
+            _meter.Return();
+            return found;
+        }
 
         public MailboxState State(ulong mailbox)
         {

@@ -170,8 +170,9 @@ public class OperatorTests : HomeTests
     [MemberData(nameof(Homes))]
     public void The_welcome_tells_the_limits_the_generation_and_what_waits(int homes)
     {
-        var net = Start(homes, new HomeOptions { Generation = 7 });
+        var net = Start(homes);
         var (anna, ben) = (Anna(net), Ben(net, login: false));
+        net.HomeOf(ben.Address).RestoreGeneration(7);
         for (var i = 0; i < 3; i++) anna.Send(ben.Address, "x");
         net.Settle();
         ben.Login();

@@ -90,8 +90,8 @@ public class Rule02_WindowsOutliveMessages : HomeTests
         var anna = Anna(net, login: false);
         Action<Home>[] facts =
         [
-            home => home.RestoreWindow(anna.Address.Value, 9, 1, 0, 100),
-            home => home.RestoreWindow(anna.Address.Value, 10, 8, 0b1001, 200),
+            home => home.RestoreWindow(anna.Address.Value, 9, 1, 0, net.Clock.SteadySeconds),
+            home => home.RestoreWindow(anna.Address.Value, 10, 8, 0b1001, net.Clock.SteadySeconds),
             home => home.RestoreOrigin(anna.Address.Value, 10, 7, 5),
             home => home.RestoreOrigin(anna.Address.Value, 10, 9, 6),
             home => home.RestoreOrigin(anna.Address.Value, 10, 12, 9),

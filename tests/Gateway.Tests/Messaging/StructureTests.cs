@@ -61,6 +61,61 @@ public class StructureTests
     }
 
     [Fact]
+    public void Windows_that_stay_are_found_while_others_go_in_any_order()
+    {
+        var windows = new WindowTable();
+        const int count = 5_000;
+        var random = new Random(3);
+        var here = new Dictionary<ulong, ulong>();
+        for (var step = 0; step < 60_000; step++)
+        {
+            // Grows, shrinks to nothing, and grows again.
+            var grows = random.Next(count) >= Math.Abs(step - 30_000) / 6 ^ step > 50_000;
+            if (grows && here.Count < count)
+            {
+                var device = (ulong)random.Next(1, 1 << 30) << 10;
+                if (!here.TryAdd(device, (ulong)step)) continue;
+                windows[windows.Add(device)].Low = (ulong)step;
+            }
+            else if (here.Count > 0)
+            {
+                var device = windows[(uint)random.Next(1, windows.Count + 1)].Device;
+                windows.Remove(windows.Find(device));
+                Assert.True(here.Remove(device));
+                Assert.Equal(0u, windows.Find(device));
+            }
+
+            if (step % 2_500 != 0) continue;
+            Assert.Equal(here.Count, windows.Count);
+            foreach (var (device, low) in here) Assert.Equal(low, windows[windows.Find(device)].Low);
+        }
+    }
+
+    [Fact]
+    public void A_table_that_shrinks_gives_its_memory_back()
+    {
+        var windows = new WindowTable();
+        const int count = 100_000;
+        for (ulong device = 1; device <= count; device++) windows.Add(device);
+        for (ulong device = 1; device <= count; device++) windows.Remove(windows.Find(device));
+        Assert.Equal(0, windows.Count);
+
+        // What it kept is what growing again does not have to allocate.
+        var start = GC.GetAllocatedBytesForCurrentThread();
+        for (ulong device = 1; device <= count; device++) windows.Add(device);
+        var kept = count * 40L - (GC.GetAllocatedBytesForCurrentThread() - start);
+        Assert.True(kept < 64 * 1024, $"{kept} bytes were kept");
+        start = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 1000; i++)
+        {
+            windows.Remove(windows.Find(count));
+            windows.Add(count);
+        }
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - start);
+    }
+
+    [Fact]
     public void A_window_tells_its_session_from_when_it_was_used()
     {
         var window = default(SendWindow);
