@@ -35,6 +35,7 @@ public sealed partial class MailboxPartition
     private ulong _floor;
     private long _lastPosition;
     private bool _appended;
+    private (int Table, int Slot) _listed;
     private int _thread;
 
     internal MailboxPartition(MailboxIndex index, PageQueue pages, bool measureQueues)
@@ -108,6 +109,19 @@ public sealed partial class MailboxPartition
     {
         CheckThread();
         return _index.State(mailbox);
+    }
+
+    /// <summary>
+    /// Goes on with a list of the mailboxes in which something is pending; returns how many it put into <paramref name="into"/>.
+    /// <paramref name="ended"/>: there are no more, and the next call begins anew. What comes and goes meanwhile may be passed over or listed twice.
+    /// </summary>
+    public int ListMailboxes(Span<ulong> into, out bool ended)
+    {
+        CheckThread();
+        var found = _index.List(ref _listed.Table, ref _listed.Slot, into);
+        ended = found < into.Length;
+        if (ended) _listed = default;
+        return found;
     }
 
     /// <summary>

@@ -172,6 +172,7 @@ public sealed partial class Home
     /// </summary>
     public void OnTurn()
     {
+        if (_floorAtStart == 0) _floorAtStart = _log.Floor;
         ResumeStopped();
         ReleaseCommitted();
         TakePages();
@@ -183,6 +184,7 @@ public sealed partial class Home
             RetryStopped();
             RetryTellings();
             SweepWindows();
+            TellAbsent();
         }
 
         WorkOffAcknowledgements();

@@ -126,6 +126,12 @@ public interface IHomeLog
     /// </summary>
     bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token);
 
+    /// <summary>
+    /// Goes on with a list of the mailboxes in which something is pending; returns how many it put into <paramref name="into"/>.
+    /// <paramref name="ended"/>: there are no more, and the next call begins anew. What comes and goes meanwhile may be passed over or listed twice.
+    /// </summary>
+    int ListMailboxes(Span<ulong> into, out bool ended);
+
     /// <summary>As <see cref="TryBeginRead"/>, of the entries that an Expire record speaks of, from the first one on.</summary>
     bool TryBeginExpiredRead(ulong mailbox, int maxEntries, int maxBytes, ulong token);
 

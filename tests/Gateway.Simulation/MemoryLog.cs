@@ -14,6 +14,7 @@ public sealed class MemoryLog : IHomeLog
     private readonly List<MemoryLogPage> _asked = [];
     private readonly Queue<MemoryLogPage> _arrived = new();
     private readonly Stack<MemoryLogPage> _idle = new();
+    private int _listed;
 
     internal MemoryLog(MemoryLogStore store, int homes, int home, ulong floor)
     {
@@ -84,6 +85,15 @@ public sealed class MemoryLog : IHomeLog
 
     public bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token) =>
         TryBeginRead(mailbox, afterSequence, maxEntries, maxBytes, token, expired: false);
+
+    public int ListMailboxes(Span<ulong> into, out bool ended)
+    {
+        var found = 0;
+        foreach (var mailbox in _mailboxes.Numbers.Skip(_listed).Take(into.Length)) into[found++] = mailbox;
+        ended = found < into.Length;
+        _listed = ended ? 0 : _listed + found;
+        return found;
+    }
 
     public bool TryBeginExpiredRead(ulong mailbox, int maxEntries, int maxBytes, ulong token) =>
         TryBeginRead(mailbox, 0, maxEntries, maxBytes, token, expired: true);

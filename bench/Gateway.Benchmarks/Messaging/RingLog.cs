@@ -51,6 +51,12 @@ internal sealed class RingLog : IHomeLog, ILogPage
         return true;
     }
 
+    public int ListMailboxes(Span<ulong> into, out bool ended)
+    {
+        ended = true;
+        return 0;
+    }
+
     public bool TryBeginExpiredRead(ulong mailbox, int maxEntries, int maxBytes, ulong token) => throw new NotSupportedException("Nothing here expires.");
 
     public int FindOverdue(uint nowSeconds, long through, int most, Span<OverdueEntry> into, out bool ended)

@@ -132,6 +132,14 @@ internal sealed unsafe partial class MailboxIndex(ulong seed) : IDisposable
         return slot is not null && Contains(slot, sequence);
     }
 
+    /// <summary>Lists mailboxes from a place on, as <see cref="SlotTable.Next"/> finds them; fewer than asked for: there are no more.</summary>
+    public int List(ref int table, ref int slot, Span<ulong> into)
+    {
+        var found = 0;
+        while (found < into.Length && _slots.Next(ref table, ref slot) is var next && next is not null) into[found++] = next->Mailbox;
+        return found;
+    }
+
     public MailboxState State(ulong mailbox)
     {
         var slot = _slots.Find(mailbox);

@@ -74,6 +74,8 @@ internal sealed class PartitionLog : IHomeLog
     public bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token) =>
         _partition.TryBeginRead(mailbox, afterSequence, maxEntries, maxBytes, token);
 
+    public int ListMailboxes(Span<ulong> into, out bool ended) => _partition.ListMailboxes(into, out ended);
+
     public bool TryBeginExpiredRead(ulong mailbox, int maxEntries, int maxBytes, ulong token) =>
         _partition.TryBeginExpiredRead(mailbox, maxEntries, maxBytes, token);
 

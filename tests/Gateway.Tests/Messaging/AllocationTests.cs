@@ -259,6 +259,8 @@ public class AllocationTests
 
         public long PendingBytes => 0;
 
+        public int ListMailboxes(Span<ulong> into, out bool ended) => _log.ListMailboxes(into, out ended);
+
         public bool TryBeginExpiredRead(ulong mailbox, int maxEntries, int maxBytes, ulong token) => throw new NotSupportedException("Nothing expires here.");
 
         public int FindOverdue(uint nowSeconds, long through, int most, Span<(ulong Mailbox, ulong Sequence, bool IsRecorded)> into, out bool ended)
