@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using Gateway.Load.Conduct;
 using Gateway.Load.Devices;
 using Gateway.Load.Measure;
+using Gateway.Transport;
 
 namespace Gateway.Load.Cli;
 
@@ -58,6 +59,20 @@ internal sealed class CommonOptions
     public Option<long> Seed { get; } = Units.Count("--seed", "of everything that is drawn; drawn itself when absent, and printed", -1, 0, long.MaxValue);
     public Option<long> Threads { get; } = Units.Count("--threads", "reactors in each process", 1, 1, 256);
     public Option<long> Processes { get; } = Units.Count("--processes", "load processes; 0: as many as the descriptors need", 0, 0, 1000);
+    public Option<IoBackend> Io { get; } = new("--io")
+    {
+        Description = "what drives the sockets; auto: io_uring, with which one process holds any number, when they are more than it may open files",
+        HelpName = "auto|epoll|uring",
+        DefaultValueFactory = _ => IoBackend.Auto,
+        CustomParser = result => result.Tokens[0].Value switch
+        {
+            "auto" => IoBackend.Auto,
+            "epoll" => IoBackend.Epoll,
+            "uring" => IoBackend.Uring,
+            var other => Units.Fail<IoBackend>(result, $"--io: '{other}' is none of auto, epoll, uring"),
+        },
+    };
+
     public Option<long> LoginsInFlight { get; } = Units.Count("--logins-in-flight", "logins that one reactor has under way at most; 0: the command's choice", 0, 0, 20_000);
     public Option<TimeSpan> Stall { get; } = Units.Duration("--stall", "a run in which nothing moves for so long has failed", TimeSpan.FromSeconds(30), TimeSpan.FromHours(1));
     public Option<bool> Reconnect { get; } = new("--reconnect") { Description = "establish broken sessions again and send again what is unsettled, instead of counting an error" };
@@ -89,7 +104,7 @@ internal sealed class CommonOptions
 
     public void AddTo(Command command, bool sends, bool logsIn = true)
     {
-        Option[] all = [Target, FirstSource, Seed, Threads, Processes, LoginsInFlight, Stall, ServerPid, Json, Html, Quiet];
+        Option[] all = [Target, FirstSource, Seed, Threads, Processes, Io, LoginsInFlight, Stall, ServerPid, Json, Html, Quiet];
         foreach (var option in all) command.Options.Add(option);
         Option[] devices = logsIn ? [Secret, FirstAddress, Reconnect] : [];
         foreach (var option in devices) command.Options.Add(option);
@@ -136,7 +151,8 @@ internal sealed class CommonOptions
             LoginsInFlight = parse.GetValue(LoginsInFlight) is > 0 and var asked ? (int)asked : loginsInFlight,
             Reconnect = options.Contains(Reconnect) && parse.GetValue(Reconnect),
             Threads = threads,
-            Processes = ProcessesFor(shape.Devices, (int)parse.GetValue(Processes)),
+            Processes = ProcessesFor(shape.Devices, (int)parse.GetValue(Processes), parse.GetValue(Io)),
+            Io = parse.GetValue(Io),
         };
         if (options.Contains(Protocol)) settings = settings with { Protocol = parse.GetValue(Protocol), Domain = parse.GetValue(Domain)! };
         if (!options.Contains(Mix)) return settings;
@@ -145,8 +161,12 @@ internal sealed class CommonOptions
 
     public static int CountOf(ParseResult parse, Option<long> option) => (int)parse.GetValue(option);
 
-    private static int ProcessesFor(int connections, int asked)
+    /// <exception cref="LoadException">So many do not suffice, or io_uring is not to be had.</exception>
+    private static int ProcessesFor(int connections, int asked, IoBackend io)
     {
+        var why = io == IoBackend.Epoll ? "" : ReactorGroup.WhyNotUring();
+        if (why is null) return Math.Max(1, asked);
+        if (io == IoBackend.Uring) throw new LoadException(ExitCode.Usage, $"--io uring: {why}");
         var room = DescriptorLimit.ForConnections();
         var needed = (connections + room - 1) / room;
         if (asked == 0) return Math.Max(1, needed);

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using Gateway.Load.Devices;
 using Gateway.Load.Measure;
 using Gateway.Protocol;
+using Gateway.Transport;
 
 namespace Gateway.Load.Conduct;
 
@@ -42,6 +43,7 @@ internal sealed record LoadSettings
     public bool OpenLoop { get; init; }
     public int Threads { get; init; } = 1;
     public int Processes { get; init; } = 1;
+    public IoBackend Io { get; init; } = IoBackend.Auto;
 
     /// <summary>Which of the processes this is; all of them share the devices out by <see cref="Shape.Cut"/>.</summary>
     public int Process { get; init; }

@@ -74,6 +74,7 @@ internal sealed class LocalShard : IShard
         return new ReactorGroupOptions
         {
             Reactors = settings.Threads,
+            Io = settings.Io,
             ThreadName = "load",
             MaxConnections = settings.Slice.Count / settings.Threads + settings.GroupSize + 64,
             TickMs = 5,
