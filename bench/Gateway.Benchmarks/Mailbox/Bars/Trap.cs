@@ -19,7 +19,7 @@ internal sealed record Trap(string Number, string What, string Remedy, params st
         new("8", "`Enqueue(byte, ref SpanByte)` corrupts the record", "not used", "Mailbox.FasterTrapTests.Nothing_of_FASTER_s_log_is_used_but_what_is_known_to_hold", "Mailbox.RoundTripTests.A_committed_message_is_read_back_with_every_field"),
         new("9", "its checksum is an XOR: swapped words pass", "CRC32C of our own", "Mailbox.LayoutTests.The_checksum_sees_swapped_words"),
         new("10", "spinning on a full buffer allocates", "admission ends at three quarters", "Mailbox.AdmissionTests.What_waits_for_a_slow_disk_is_bounded_and_refused_as_busy"),
-        new("11", "`Commit(true)` spins", "`Commit(false)`, and the pump sleeps", "Mailbox.FasterTrapTests.A_commit_that_waits_for_the_disk_uses_no_processor"),
+        new("11", "`Commit(true)` spins", "`Commit(false)`, and the pump sleeps", "Mailbox.FasterTrapTests.Starting_a_commit_does_not_wait_for_its_end"),
         new("12", "a full disk is noticed a thousand records late, and space does not heal it", "segments are allocated before admission counts on them; any error is a fail stop", "Mailbox.AdmissionTests.Every_byte_below_the_admission_s_limit_has_its_block_on_disk", "Mailbox.AdmissionTests.A_full_disk_refuses_messages_at_the_door_and_acknowledgements_still_pass", "Mailbox.FailStopTests.An_error_of_the_disk_stops_the_log_for_good"),
         new("", "a byte flipped in mid-log", "refused, and where it is", "Mailbox.RecoveryTests.A_byte_flipped_anywhere_in_what_was_durable_refuses_to_open_and_says_where"),
         new("", "an fdatasync that fails", "acknowledges nothing, for good", "Mailbox.FailStopTests.An_error_of_the_disk_stops_the_log_for_good"),

@@ -32,6 +32,7 @@ internal abstract class Trial : IDisposable
     public static IReadOnlyList<Trial> All() =>
     [
         new PairTrial(), new ProcessorTrial(), new OneWaiterTrial(), new WaitersTrial(), new PagingTrial(), new IndexTrial(), new RecoveryTrial(), new CompactionTrial(),
+        new BacklogTrial(),
     ];
 
     /// <summary>The sides' turns, in this round's order.</summary>
