@@ -65,7 +65,7 @@ public sealed class BacklogMemoryTests : IDisposable
                 "--max-mailbox-messages", "1000000", "--pin-reactors", "off");
             await node.StartAsync();
             await LoadProcess.RunAsync(node, "relay", "--pairs", "100", "--messages", $"{WarmMessages}", "--first-address", "9000000");
-            await LoadProcess.RunAsync(node, "offline", "--mailboxes", "2", "--senders", "2", "--messages", $"{WarmMessages / 4}", "--size", "200", "--first-address", "8000000");
+            await LoadProcess.RunAsync(node, "offline", "--mailboxes", "32", "--senders", "32", "--messages", $"{WarmMessages / 32}", "--size", "200", "--first-address", "8000000");
             using (var warm = new WireDevice(node.NativePort).LogIn(Warm, node.KeyOf(Warm)))
             {
                 // Buffers for long messages are kept for reuse as well.

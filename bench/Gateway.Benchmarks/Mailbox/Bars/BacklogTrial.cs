@@ -71,7 +71,7 @@ internal sealed class BacklogTrial : Trial
     {
         var alone = OthersP99(TimeSpan.Zero);
         var filling = Task.Run(() => Fill(Draining, _fullMailbox, "--wait", LoadEnd.Text(Lead), "--rate", Text(DrainsPerSecond)), _stop);
-        while (!filling.IsCompleted && PendingMessages() < (long)Draining * _fullMailbox) Thread.Sleep(20);
+        while (!filling.IsCompleted && PendingMessages() < (long)Draining * _fullMailbox) Thread.Sleep(100);
         var beside = OthersP99(TimeSpan.FromSeconds((double)Draining / DrainsPerSecond));
         filling.GetAwaiter().GetResult();
         into.Add("others_p99_alone_us", alone);
@@ -120,7 +120,7 @@ internal sealed class BacklogTrial : Trial
     }
 
     private long PendingMessages() =>
-        (long)_node!.AskAsync("/ops/ledger", _stop).GetAwaiter().GetResult()["messages"]!["pending"]!;
+        (long)_node!.AskAsync("/ops/ledger", _stop).GetAwaiter().GetResult()["pending"]!;
 
     private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
 }

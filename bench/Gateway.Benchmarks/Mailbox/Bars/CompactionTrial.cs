@@ -16,10 +16,10 @@ internal sealed class CompactionTrial : Trial
     private const int Outstanding = 1000;
 
     /// <summary>Five simulated hours between them.</summary>
-    private const int BatchesBetweenRests = 64;
+    private const int BatchesBetweenRests = 128;
     private const int MovedBytesPerTurn = 64 * 1024;
     private const int CarriedPerTurn = 64;
-    private const long SegmentBytes = 2L << 20;
+    private const long SegmentBytes = 4L << 20;
     private const int AwayOneIn = 10;
     private static readonly TimeSpan Traffic = TimeSpan.FromDays(7.5 * 7);
     private static readonly TimeSpan Away = TimeSpan.FromDays(3 * 7);
@@ -33,9 +33,9 @@ internal sealed class CompactionTrial : Trial
 
     public override string What =>
         "2 M messages of 200 B among 20,000 devices in seven and a half weeks of simulated time. At any time a tenth of the devices is away, each for three weeks, after which it drains its " +
-        "mailbox; all others acknowledge as soon as a message is committed. Segments of 2 MiB, pages of 256 KiB; every message has an origin, so devices' windows are carried. " +
+        "mailbox; all others acknowledge as soon as a message is committed. Segments of 4 MiB, pages of 256 KiB; every message has an origin, so devices' windows are carried. " +
         "Accepted bytes are those of the messages' records; written ones include acknowledgements, marks, MOVED and WINDOW records. Log size is from the first kept byte to the tail, at " +
-        "every eighth batch after the first three weeks. Every 4,096 messages, for which the real owner would have taken hours, compaction may do what is due. At `full_speed` it gets no " +
+        "every eighth batch after the first three weeks. Every 8,192 messages, for which the real owner would have taken hours, compaction may do what is due. At `full_speed` it gets no " +
         "such rest: what log and writing come to when five weeks pass in seconds.";
 
     public override int MostRounds => 1;
@@ -177,7 +177,7 @@ internal sealed class CompactionTrial : Trial
         MemoryBytes = 8L << 20,
         SegmentBytes = SegmentBytes,
         AckReserveBytes = 1 << 20,
-        CompactionReserveBytes = 2 << 20,
+        CompactionReserveBytes = 4 << 20,
         OnCommitted = log.OnCommitted,
         OnCompaction = _ => log.OnCommitted(),
         // The clock's steps are no stall.
