@@ -11,6 +11,9 @@ internal sealed class PairLoad
     /// <summary>Of every message.</summary>
     public const int BodyBytes = 200;
 
+    /// <summary>Messages.</summary>
+    private const int Turn = 64;
+
     /// <summary>A stride that visits mailboxes in no order that a cache could foresee; prime to every number of mailboxes that is used.</summary>
     private const ulong Stride = 7919;
 
@@ -44,7 +47,7 @@ internal sealed class PairLoad
         for (var i = 0; i < _pending.Length; i++)
         {
             _pending[i] = _log.Send((ulong)i + 1, _body, out position);
-            if (i % 64 == 63) _log.EndBatch();
+            if (i % Turn == 0) _log.EndBatch();
         }
 
         Await(position);
@@ -64,28 +67,33 @@ internal sealed class PairLoad
         while (done < sent || !isOver)
         {
             var before = sent + done;
-            for (var committed = _log.CommittedThrough; done < sent && ring[done % outstanding].Position <= committed; done++)
+            for (var committed = _log.CommittedThrough; done < sent && ring[done % outstanding].Position <= committed;)
             {
-                ref readonly var entry = ref ring[done % outstanding];
+                ref readonly var entry = ref ring[done++ % outstanding];
                 if (_acknowledges) position = _log.Acknowledge((ulong)entry.Mailbox + 1, _pending[entry.Mailbox]);
                 _pending[entry.Mailbox] = entry.Sequence;
+                if (!isOver) Send();
             }
 
             isOver = isOver || sent >= messages || Stopwatch.GetElapsedTime(begun) >= limit;
-            while (!isOver && sent - done < outstanding && sent < messages)
-            {
-                var mailbox = Next();
-                ref var entry = ref ring[sent++ % outstanding];
-                entry.Mailbox = mailbox;
-                entry.Sequence = _log.Send((ulong)mailbox + 1, _body, out entry.Position);
-            }
-
+            while (!isOver && sent - done < outstanding && sent < messages) Send();
             _log.EndBatch();
             if (sent + done == before) _log.AwaitCommit();
         }
 
         Await(position);
         return new Outcome(done, Stopwatch.GetElapsedTime(begun), ThreadTime.Now() - processor, GC.GetAllocatedBytesForCurrentThread() - allocated);
+
+        void Send()
+        {
+            if (sent >= messages) return;
+            var mailbox = Next();
+            ref var entry = ref ring[sent++ % outstanding];
+            entry.Mailbox = mailbox;
+            entry.Sequence = _log.Send((ulong)mailbox + 1, _body, out entry.Position);
+            // As a reactor ends its turns: the commit of what is there goes on beside what follows.
+            if (sent % Turn == 0) _log.EndBatch();
+        }
     }
 
     public void AcknowledgeAll()
