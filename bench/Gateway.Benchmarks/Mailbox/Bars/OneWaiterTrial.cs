@@ -27,7 +27,7 @@ internal sealed class OneWaiterTrial : Trial
             l => new MailboxLogOptions { Folder = Path.Combine(folder, "store"), NewLogIdentity = LogUnderTest.Identity, MemoryBytes = settings.LogMemoryBytes, OnCommitted = l.OnCommitted },
             TimeProvider.System);
         _owned.Add(store);
-        _store = new PairLoad(store, mailboxes: 1000, acknowledges: false);
+        _store = new PairLoad(store, mailboxes: 1000, Acknowledging.Nothing);
         _store.WarmUp(settings.LogMemoryBytes);
         _owned.Add(_stock = new StockLog(Path.Combine(folder, "stock"), fastCommit: false));
         _owned.Add(_fast = new StockLog(Path.Combine(folder, "fast"), fastCommit: true));

@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Gateway.Benchmarks.Mailbox.Bars;
 
 /// <summary>
-/// An owner's loop over a log: so many messages are on their way to the disk, and when one is committed its mailbox's older one is acknowledged,
-/// so that every mailbox has one message pending throughout. Ends when the last acknowledgement is committed. One thread.
+/// An owner's loop over a log: so many messages are on their way to the disk, and when one is committed it or the one before it in its mailbox is
+/// acknowledged and another one sent. Ends when the last acknowledgement is committed. One thread.
 /// </summary>
 internal sealed class PairLoad
 {
@@ -19,16 +19,16 @@ internal sealed class PairLoad
 
     private readonly IPairLog _log;
     private readonly ulong[] _pending;
-    private readonly bool _acknowledges;
+    private readonly Acknowledging _acknowledging;
     private readonly byte[] _body = new byte[BodyBytes];
     private ulong _next;
 
     /// <param name="log">Empty.</param>
     /// <param name="mailboxes">That messages go round.</param>
-    /// <param name="acknowledges">False: messages only; <see cref="AcknowledgeAll"/> then empties the mailboxes.</param>
-    public PairLoad(IPairLog log, int mailboxes, bool acknowledges = true)
+    /// <param name="acknowledging">The one before: after <see cref="Fill"/>. Nothing: <see cref="AcknowledgeAll"/> then empties the mailboxes.</param>
+    public PairLoad(IPairLog log, int mailboxes, Acknowledging acknowledging)
     {
-        (_log, _acknowledges) = (log, acknowledges);
+        (_log, _acknowledging) = (log, acknowledging);
         _pending = new ulong[mailboxes];
     }
 
@@ -70,7 +70,8 @@ internal sealed class PairLoad
             for (var committed = _log.CommittedThrough; done < sent && ring[done % outstanding].Position <= committed;)
             {
                 ref readonly var entry = ref ring[done++ % outstanding];
-                if (_acknowledges) position = _log.Acknowledge((ulong)entry.Mailbox + 1, _pending[entry.Mailbox]);
+                if (_acknowledging != Acknowledging.Nothing)
+                    position = _log.Acknowledge((ulong)entry.Mailbox + 1, _acknowledging == Acknowledging.Itself ? entry.Sequence : _pending[entry.Mailbox]);
                 _pending[entry.Mailbox] = entry.Sequence;
                 if (!isOver) Send();
             }

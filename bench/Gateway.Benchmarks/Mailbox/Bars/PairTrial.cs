@@ -32,7 +32,7 @@ internal sealed class PairTrial : Trial
         var options = new MailboxLogOptions { Folder = Path.Combine(folder, "raw"), NewLogIdentity = LogUnderTest.Identity, MemoryBytes = settings.LogMemoryBytes };
         var raw = new RawLog(options, new PosixFileSystem(options.Folder));
         _owned.Add(raw);
-        (_store, _raw) = (new PairLoad(store, mailboxes), new PairLoad(raw, mailboxes));
+        (_store, _raw) = (new PairLoad(store, mailboxes, Acknowledging.TheOneBefore), new PairLoad(raw, mailboxes, Acknowledging.TheOneBefore));
         _store.Fill();
         _raw.Fill();
         _store.WarmUp(settings.LogMemoryBytes);

@@ -26,7 +26,7 @@ internal sealed class WaitersTrial : Trial
             l => new MailboxLogOptions { Folder = Path.Combine(folder, "store"), NewLogIdentity = LogUnderTest.Identity, MemoryBytes = settings.LogMemoryBytes, OnCommitted = l.OnCommitted },
             TimeProvider.System);
         _owned.Add(store);
-        _store = new PairLoad(store, Waiters, acknowledges: false);
+        _store = new PairLoad(store, Waiters, Acknowledging.Nothing);
         _store.WarmUp(settings.LogMemoryBytes);
         _owned.Add(_stock = new StockLog(Path.Combine(folder, "stock"), fastCommit: false));
     }
