@@ -73,6 +73,7 @@ public sealed class MailboxLog : IDisposable
             recovery.Run();
             recovery.MakeDurable();
             _openedAt = recovery.Tail;
+            HighestRecovered = recovery.HighestSequence;
             _watermark.TryRaise(recovery.Tail);
 
             // The floor is above every sequence and reservation there ever was, so a clock that stepped back gives nothing out twice.
@@ -114,6 +115,9 @@ public sealed class MailboxLog : IDisposable
 
     /// <summary>Everything before this address is committed. Any thread.</summary>
     public long CommittedThrough => _watermark.Through;
+
+    /// <summary>No sequence above it had been given out before this opening; 0 for a new log. In microseconds since 1970, when the log was last used, to a few seconds.</summary>
+    public ulong HighestRecovered { get; }
 
     /// <summary>The cause of the fail stop; null while the log works. Any thread.</summary>
     public Exception? FailureCause => _watermark.Cause;

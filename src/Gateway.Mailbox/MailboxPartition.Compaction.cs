@@ -70,9 +70,9 @@ public sealed partial class MailboxPartition
 
     private bool TryMove(CompactionTask task, ref Candidate candidate, ref int maxBytes)
     {
-        if (!IsLive(task, in candidate, out var record)) return true;
+        if (!IsLive(task, in candidate, out var record, out var hasExpired)) return true;
         if (_watermark.IsFrozen || _admission.Check(RecordType.Moved, _log.TailAddress, _watermark.Through) != AppendStatus.Ok) return false;
-        if (!TryEnqueueMoved(record, out var address, out var bytes)) return false;
+        if (!TryEnqueueMoved(record, hasExpired, out var address, out var bytes)) return false;
         _lastPosition = task.MovedThrough = address + bytes;
         _appended = true;
         candidate.MovedTo = address;
@@ -82,27 +82,29 @@ public sealed partial class MailboxPartition
 
     private void Relocate(CompactionTask task, in Candidate candidate)
     {
-        if (candidate.MovedTo == 0 || !IsLive(task, in candidate, out var record)) return;
+        if (candidate.MovedTo == 0 || !IsLive(task, in candidate, out var record, out _)) return;
         _index.Relocate(RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.U64(record, RecordLayout.SequenceOffset), candidate.MovedTo);
     }
 
     /// <summary>Whether the entry is pending and its record still this one.</summary>
-    private bool IsLive(CompactionTask task, in Candidate candidate, out ReadOnlySpan<byte> record)
+    private bool IsLive(CompactionTask task, in Candidate candidate, out ReadOnlySpan<byte> record, out bool hasExpired)
     {
         record = task.Page.AsSpan(candidate.Offset, candidate.Length);
         var mailbox = RecordLayout.U64(record, RecordLayout.MailboxOffset);
         var sequence = RecordLayout.U64(record, RecordLayout.SequenceOffset);
-        return _index.TryGet(mailbox, sequence, out var entry) && entry.Address == candidate.Address;
+        var isPending = _index.TryGet(mailbox, sequence, out var entry);
+        hasExpired = entry.HasExpired;
+        return isPending && entry.Address == candidate.Address;
     }
 
-    private unsafe bool TryEnqueueMoved(ReadOnlySpan<byte> record, out long address, out int bytes)
+    private unsafe bool TryEnqueueMoved(ReadOnlySpan<byte> record, bool hasExpired, out long address, out int bytes)
     {
         // SAFETY: the fixed part lies on this stack and the body is pinned until FASTER has copied both.
         var head = stackalloc byte[RecordLayout.MessageFixedBytes];
         var fixedPart = new Span<byte>(head, RecordLayout.MessageFixedBytes);
         record[..RecordLayout.MessageFixedBytes].CopyTo(fixedPart);
         var rest = record[RecordLayout.MessageFixedBytes..];
-        RecordLayout.MakeMoved(fixedPart, rest);
+        RecordLayout.MakeMoved(fixedPart, rest, hasExpired);
         fixed (byte* body = rest)
         {
             bytes = RecordLayout.LogBytes(record.Length);

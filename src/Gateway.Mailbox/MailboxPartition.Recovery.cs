@@ -12,16 +12,14 @@ public sealed partial class MailboxPartition
     /// </summary>
     private Dictionary<ulong, Dictionary<ulong, IndexEntry>>? _displaced;
 
-    internal AddResult RecoverEntry(in MailboxRecord record, long address, int bytes) =>
-        _index.Add(record.Mailbox, new IndexEntry(record.Sequence, address, bytes, record.Type == RecordType.Receipt));
+    internal AddResult RecoverEntry(ulong mailbox, IndexEntry entry) => _index.Add(mailbox, entry);
 
     /// <summary>The entry's record lies here as well, and perhaps nowhere else any more.</summary>
-    internal void RecoverMoved(ulong mailbox, ulong sequence, long address, int bytes, bool isReceipt)
+    internal void RecoverMoved(ulong mailbox, IndexEntry entry)
     {
-        if (_index.Relocate(mailbox, sequence, address)) return;
-        var entry = new IndexEntry(sequence, address, bytes, isReceipt);
+        if (_index.Relocate(mailbox, entry.Sequence, entry.Address)) return;
         var waiting = _displaced?.GetValueOrDefault(mailbox);
-        if (waiting is null && _index.State(mailbox).Last < sequence)
+        if (waiting is null && _index.State(mailbox).Last < entry.Sequence)
         {
             _index.Add(mailbox, entry);
             return;
@@ -29,13 +27,19 @@ public sealed partial class MailboxPartition
 
         _displaced ??= [];
         if (waiting is null) _displaced.Add(mailbox, waiting = []);
-        waiting[sequence] = entry;
+        waiting[entry.Sequence] = entry;
     }
 
     internal void RecoverAck(ulong mailbox, ulong sequence)
     {
         PutInPlace(mailbox);
         _index.AckUpTo(mailbox, sequence);
+    }
+
+    internal void RecoverExpiry(ulong mailbox, ulong sequence)
+    {
+        PutInPlace(mailbox);
+        _index.Expire(mailbox, sequence);
     }
 
     internal void RecoverRemoval(ulong mailbox, ulong sequence)

@@ -35,6 +35,7 @@ public sealed partial class MailboxPartition
     private ulong _floor;
     private long _lastPosition;
     private bool _appended;
+    private (int Table, int Slot) _listed;
     private int _thread;
 
     internal MailboxPartition(MailboxIndex index, PageQueue pages, bool measureQueues)
@@ -111,27 +112,27 @@ public sealed partial class MailboxPartition
     }
 
     /// <summary>
-    /// Asks for committed entries above <paramref name="afterSequence"/>, in order, at most <paramref name="maxEntries"/> of them and
+    /// Goes on with a list of the mailboxes in which something is pending; returns how many it put into <paramref name="into"/>.
+    /// <paramref name="ended"/>: there are no more, and the next call begins anew. What comes and goes meanwhile may be passed over or listed twice.
+    /// </summary>
+    public int ListMailboxes(Span<ulong> into, out bool ended)
+    {
+        CheckThread();
+        var found = _index.List(ref _listed.Table, ref _listed.Slot, into);
+        ended = found < into.Length;
+        if (ended) _listed = default;
+        return found;
+    }
+
+    /// <summary>
+    /// Asks for committed entries that have not expired above <paramref name="afterSequence"/>, in order, at most <paramref name="maxEntries"/> of them and
     /// <paramref name="maxBytes"/> bytes of log; one entry may exceed <paramref name="maxBytes"/>. The page, possibly empty, comes through
     /// <see cref="TryTakePage"/> with this token. False: all page buffers are out, or the log has failed.
     /// </summary>
     public bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token)
     {
         CheckThread();
-        if (_watermark.IsFrozen) return false;
-        var page = _pages.TryRent();
-        if (page is null) return false;
-        var count = _index.Collect(
-            mailbox, afterSequence, _watermark.Through, Math.Min(maxBytes, page.Capacity), page.Capacity, page.EntriesUpTo(maxEntries));
-        page.Ask(mailbox, token, count);
-        if (_coldReads is not null)
-        {
-            page.AskedAtUs = (long)_reserved.ClockMicroseconds;
-            _coldReads.Enter(page.AskedAtUs);
-        }
-
-        _pages.Submit(page);
-        return true;
+        return BeginRead(mailbox, afterSequence, maxEntries, maxBytes, token, expired: false);
     }
 
     /// <summary>The next page that has been read. It is the caller's until <see cref="MailboxPage.Release"/>.</summary>
@@ -186,18 +187,40 @@ public sealed partial class MailboxPartition
     /// <summary>Lets another thread become the owner; tests and hand-over only, with a fence between the two.</summary>
     internal void ReleaseThread() => _thread = 0;
 
+    private bool BeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token, bool expired)
+    {
+        if (_watermark.IsFrozen) return false;
+        var page = _pages.TryRent();
+        if (page is null) return false;
+        var count = _index.Collect(
+            mailbox, afterSequence, _watermark.Through, Math.Min(maxBytes, page.Capacity), page.Capacity, page.EntriesUpTo(maxEntries), expired);
+        page.Ask(mailbox, token, count);
+        if (_coldReads is not null)
+        {
+            page.AskedAtUs = (long)_reserved.ClockMicroseconds;
+            _coldReads.Enter(page.AskedAtUs);
+        }
+
+        _pages.Submit(page);
+        return true;
+    }
+
     private void Apply(in MailboxRecord record, long address, int bytes)
     {
         switch (record.Type)
         {
             case RecordType.Message or RecordType.Receipt:
                 var isReceipt = record.Type == RecordType.Receipt;
-                var result = _index.Add(record.Mailbox, new IndexEntry(record.Sequence, address, bytes, isReceipt));
+                var life = Life.StepFor(record.EnqueuedAt, record.ExpiresAt);
+                var result = _index.Add(record.Mailbox, new IndexEntry(record.Sequence, address, bytes, isReceipt, life));
                 Column(isReceipt).Accepted++;
                 if (result != AddResult.Added) throw new LogFailedException($"Sequence {record.Sequence} was appended to mailbox {record.Mailbox} although it is {result}.");
                 break;
             case RecordType.AckUpTo:
                 Acknowledge(record.Mailbox, record.Sequence);
+                break;
+            case RecordType.Expire:
+                _index.Expire(record.Mailbox, record.Sequence);
                 break;
             case RecordType.Remove:
                 Take(record.Mailbox, record.Sequence, (RemoveReason)record.Kind, record.Reason);
@@ -237,7 +260,7 @@ public sealed partial class MailboxPartition
                 if (record.Sequence == 0 || record.Sequence > _floor) throw new ArgumentException($"Sequence {record.Sequence} was not given out by this partition.");
                 if (record.Sequence <= _index.State(record.Mailbox).Last) throw new ArgumentException($"Sequence {record.Sequence} is not above the mailbox's last.");
                 break;
-            case RecordType.AckUpTo or RecordType.Remove or RecordType.Window or RecordType.Device:
+            case RecordType.AckUpTo or RecordType.Expire or RecordType.Remove or RecordType.Window or RecordType.Device:
                 if (!record.Body.IsEmpty) throw new ArgumentException($"A {record.Type} record has no body.");
                 if (record.Type == RecordType.Remove && (RemoveReason)record.Kind is < RemoveReason.Rejected or > RemoveReason.Lost)
                     throw new ArgumentException($"{record.Kind} is no reason to remove an entry.");
@@ -247,7 +270,7 @@ public sealed partial class MailboxPartition
         }
     }
 
-    /// <summary>An acknowledgement of nothing, as a repeated one is; and what one of something takes out.</summary>
+    /// <summary>A record that changes nothing, as a repeated acknowledgement does; and what one that changes something takes out.</summary>
     private bool IsIdle(in MailboxRecord record, out RemovedEntries removed)
     {
         removed = default;
@@ -256,6 +279,8 @@ public sealed partial class MailboxPartition
             case RecordType.AckUpTo:
                 removed = _index.CountUpTo(record.Mailbox, record.Sequence);
                 return removed == default;
+            case RecordType.Expire:
+                return !_index.TryGet(record.Mailbox, record.Sequence, out var over) || over.HasExpired;
             case RecordType.Remove:
                 if (!_index.TryGet(record.Mailbox, record.Sequence, out var entry)) return true;
                 removed = new RemovedEntries(entry.IsReceipt ? 0 : 1, entry.IsReceipt ? 1 : 0, entry.Bytes);

@@ -23,6 +23,8 @@ public enum RecordType : byte
     Generation = 14,
     /// <summary>The log's own, written by a repair where a stretch of it was damaged: takes its place, and counts the entries known to be lost with it.</summary>
     Gap = 15,
+    /// <summary>The life of one entry is over: it is not delivered any more, and goes by a <see cref="Remove"/> once its sender is told.</summary>
+    Expire = 16,
 }
 
 /// <summary>Why one entry left its mailbox unacknowledged: <see cref="MailboxRecord.Kind"/> of a <see cref="RecordType.Remove"/>. On disk; never change.</summary>
@@ -46,7 +48,7 @@ public readonly ref struct MailboxRecord
     /// <summary>Whose mailbox; Window and Device: the device.</summary>
     public ulong Mailbox { get; init; }
 
-    /// <summary>Message, Receipt: its own, from <see cref="MailboxPartition.NextSequence"/>; AckUpTo: the highest acknowledged; Remove: the one.</summary>
+    /// <summary>Message, Receipt: its own, from <see cref="MailboxPartition.NextSequence"/>; AckUpTo: the highest acknowledged; Expire, Remove: the one.</summary>
     public ulong Sequence { get; init; }
 
     /// <summary>Message, Receipt: the sequence before it in this mailbox, 0 when none is known.</summary>

@@ -74,7 +74,7 @@ public sealed partial class Home
             Span<byte> body = stackalloc byte[SendFrame.ReadBodyFixedBytes + 8];
             WriteReceiptBody(body, entry.Incarnation);
             BinaryPrimitives.WriteUInt64LittleEndian(body[SendFrame.ReadBodyFixedBytes..], entry.Number);
-            if (!AskForReceipt(index, ref s, owed, entry.Sender, ReceiptKind.Rejected, frame.Reason, body))
+            if (!AskForReceipt(owed, s.Key, entry.Sender, ReceiptKind.Rejected, frame.Reason, body))
             {
                 RemoveNewestOwed(ref s, owed);
                 ReturnOwed(owed);
@@ -160,7 +160,7 @@ public sealed partial class Home
                 var length = WriteNumbers(s.DeliveredHead, s.Processed, body);
                 var owed = Owe(index, ref s, first.Sequence);
                 if (owed == 0) return false;
-                if (!AskForReceipt(index, ref s, owed, first.Sender, ReceiptKind.Delivered, 0, body[..length]))
+                if (!AskForReceipt(owed, s.Key, first.Sender, ReceiptKind.Delivered, 0, body[..length]))
                 {
                     RemoveNewestOwed(ref s, owed);
                     ReturnOwed(owed);
@@ -211,8 +211,8 @@ public sealed partial class Home
         }
     }
 
-    /// <summary>False: no credit to the sender's home.</summary>
-    private bool AskForReceipt(uint index, ref Session s, uint owed, ulong sender, ReceiptKind kind, ushort reason, ReadOnlySpan<byte> body)
+    /// <summary>False: no credit to the sender's home. <paramref name="owed"/> comes back when it is durable; <paramref name="peer"/> is whom it speaks of.</summary>
+    private bool AskForReceipt(uint owed, ulong peer, ulong sender, ReceiptKind kind, ushort reason, ReadOnlySpan<byte> body)
     {
         var request = new ReceiptRequest
         {
@@ -221,7 +221,7 @@ public sealed partial class Home
             Reason = reason,
             Owed = owed,
             Mailbox = sender,
-            Peer = s.Key,
+            Peer = peer,
         };
         var home = HomeOf(sender);
         if (home == _index) AppendReceipt(in request, _index, body);
@@ -230,9 +230,15 @@ public sealed partial class Home
         return true;
     }
 
-    /// <summary>A receipt that some session of this home owes is durable; the end of the turn removes what it stood for.</summary>
+    /// <summary>A receipt that this home asked for is durable; the end of the turn removes what it stood for.</summary>
     private void OnReceiptDurable(uint owed)
     {
+        if ((owed & ExpiredBit) != 0)
+        {
+            OnExpiredReceiptDurable((int)(owed & ~ExpiredBit));
+            return;
+        }
+
         ref var receipt = ref _owed[owed];
         receipt.Done = true;
         ListForAcknowledging(receipt.Session, ref _sessions.Open(receipt.Session));

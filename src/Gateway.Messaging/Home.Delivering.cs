@@ -100,6 +100,8 @@ public sealed partial class Home
         const SessionFlags All = SessionFlags.Behind | SessionFlags.Reading | SessionFlags.ReadQueued | SessionFlags.CreditSpent;
         if ((!s.IsOnline && !s.Has(SessionFlags.Finishing)) || (s.Flags & All) != SessionFlags.Behind) return;
 
+        if (IsRecordingExpiry(s.Key)) return;
+
         // What the device says it has processed leaves the mailbox whatever its credit: it is read to be acknowledged, not to be sent.
         var resumes = s.Delivered < s.Processed;
         if (!resumes && !s.HasCredit(0)) return;
@@ -143,6 +145,12 @@ public sealed partial class Home
     private void OnPage(ILogPage page)
     {
         var index = (uint)page.Token;
+        if (index == 0)
+        {
+            OnExpiredPage((int)(page.Token >> 32), page);
+            return;
+        }
+
         ref var s = ref _sessions.OfEpoch(index, (uint)(page.Token >> 32));
         if (SessionTable.IsNone(ref s) || (s.Connection == 0 && !s.Has(SessionFlags.Finishing))) return; // rule 6: read for a session that is no more
 

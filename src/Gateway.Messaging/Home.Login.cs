@@ -5,6 +5,14 @@ namespace Gateway.Messaging;
 /// <summary>Login, take-over, and the end of a session.</summary>
 public sealed partial class Home
 {
+    private const int AbsentAtOnce = 512;
+
+    /// <summary>Mailboxes in which something waits, a share of them; null once all were told of that have waited since before the start.</summary>
+    private ulong[]? _absent = new ulong[AbsentAtOnce];
+
+    /// <summary>Every sequence given out since the start is above it.</summary>
+    private ulong _floorAtStart;
+
     /// <summary>Logins whose fresh incarnation is not durable yet, in the order of the commit queue.</summary>
     private readonly Queue<Login> _awaitingWelcome = new();
 
@@ -45,7 +53,8 @@ public sealed partial class Home
         s.UnackedMessages = 0;
         s.UnackedBytes = 0;
         s.Delivered = s.OwedThrough;
-        s.Processed = Math.Max(login.Resume, s.OwedThrough);
+        // What it has acknowledged stays so, even to a device that has lost its state: a sender may have been told already.
+        s.Processed = Math.Max(login.Resume, Math.Max(s.Processed, s.OwedThrough));
         s.HighestDelivered = s.Processed;
         s.ProgressAtMs = _nowMs;
         s.LoggedInAt = UnixSeconds;
@@ -299,6 +308,23 @@ public sealed partial class Home
         s.Set(SessionFlags.OfflineRaised);
         Counters.OfflineEvents++;
         _events.OnOffline(s.Key);
+    }
+
+    /// <summary>
+    /// After a start nobody is there: of everybody for whom something has waited since before it the event is raised again, a share a step.
+    /// </summary>
+    private void TellAbsent()
+    {
+        if (_absent is null) return;
+        var found = _log.ListMailboxes(_absent, out var ended);
+        foreach (var mailbox in _absent.AsSpan(0, found))
+        {
+            if (_sessions.Find(mailbox) != 0 || _log.State(mailbox).First > _floorAtStart) continue;
+            Counters.OfflineEvents++;
+            _events.OnOffline(mailbox);
+        }
+
+        if (ended) _absent = null;
     }
 
     private void ReleaseIfFinished(uint index, ref Session s)

@@ -197,6 +197,7 @@ public sealed partial class Home
     private void ReleaseCommitted()
     {
         var through = _log.CommittedThrough;
+        _releasedThrough = through;
         while (_commits.TryPeek(through, out var pending))
         {
             switch (pending.Action)
@@ -225,6 +226,7 @@ public sealed partial class Home
             _commits.Dequeue();
         }
 
+        ReleaseTellings(through);
         if (_log.Outcome != LogOutcome.Committed && !_lost)
         {
             _lost = true;

@@ -17,8 +17,8 @@ public enum FrameResult : byte
 /// Events come in as calls, effects go out through <see cref="IConnections"/>, <see cref="IHomeLinks"/>, <see cref="IHomeLog"/> and
 /// <see cref="IHomeEvents"/>; time is an argument. No I/O, no threads, no allocation per message.
 /// <para>
-/// Rooms: this file is the door; Login, Sending (the sender's side), Mailbox (append and commit), Delivering (the cursor) and
-/// Acknowledging (receipts owed) are its parts.
+/// Rooms: this file is the door; Login, Sending (the sender's side), Mailbox (append and commit), Delivering (the cursor),
+/// Acknowledging (receipts owed) and Expiring are its parts.
 /// </para>
 /// Invariants: nothing is answered accepted or delivered before <see cref="IHomeLog.CommittedThrough"/> has passed it; an entry is removed
 /// only by a record, and only after the receipt it owes is durable.
@@ -52,6 +52,7 @@ public sealed partial class Home
         _connections = connections;
         _links = links;
         _events = events;
+        _expiryClock = new ExpiryClock(options.MaxClockJumpSeconds);
         _sessions = new SessionTable(_windows);
         _held = new Slab<HeldSend>(int.MaxValue);
         _delivered = new Slab<DeliveredEntry>(options.MaxDelivered);
@@ -101,6 +102,7 @@ public sealed partial class Home
     {
         _nowMs = nowMs;
         _unixMicros = unixMicros;
+        if (!_expiryClock.SetTime(nowMs, unixMicros, out var expected)) _events.OnExpirySuspended(UnixSeconds, expected);
     }
 
     private uint UnixSeconds => (uint)(_unixMicros / 1_000_000);
@@ -170,6 +172,7 @@ public sealed partial class Home
     /// </summary>
     public void OnTurn()
     {
+        if (_floorAtStart == 0) _floorAtStart = _log.Floor;
         ResumeStopped();
         ReleaseCommitted();
         TakePages();
@@ -179,10 +182,13 @@ public sealed partial class Home
             RetryWaitingReceipts();
             RetryBlockedAcknowledgements();
             RetryStopped();
+            RetryTellings();
             SweepWindows();
+            TellAbsent();
         }
 
         WorkOffAcknowledgements();
+        Expire();
         _sessions.FoldIdle(_log);
     }
 

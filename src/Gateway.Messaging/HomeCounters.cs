@@ -21,6 +21,9 @@ public sealed class HomeCounters
     public long Redelivered;
     public long Acknowledged;
     public long Rejected;
+
+    /// <summary>Entries whose life was over and is recorded as such; they go once their senders are told.</summary>
+    public long Expired;
     public long ReceiptsAsked;
     public long EphemeralForwarded;
     public long EphemeralShed;

@@ -57,4 +57,7 @@ public sealed record HomeOptions
 
     /// <summary>Expiry of a message whose sender names none; 0 keeps it for ever.</summary>
     public uint DefaultExpirySeconds { get; init; } = 30 * 24 * 3600;
+
+    /// <summary>A wall clock that is further ahead than this of what it should be makes nothing expire; see <see cref="ExpiryClock"/>.</summary>
+    public uint MaxClockJumpSeconds { get; init; } = 7 * 24 * 3600;
 }

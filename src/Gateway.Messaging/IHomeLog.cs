@@ -1,3 +1,5 @@
+using OverdueEntry = (ulong Mailbox, ulong Sequence, bool IsRecorded);
+
 namespace Gateway.Messaging;
 
 /// <summary>What an <see cref="IHomeLog.Append"/> came to.</summary>
@@ -31,7 +33,7 @@ public enum LogRecordType : byte
     Message,
     /// <summary>A receipt pending in <see cref="LogRecord.Mailbox"/>. Body: incarnation u32, reserved u32, numbers u64 each.</summary>
     Receipt,
-    /// <summary>The device has everything up to <see cref="LogRecord.Sequence"/>.</summary>
+    /// <summary>The device has everything up to <see cref="LogRecord.Sequence"/> that has not expired.</summary>
     AckUpTo,
     /// <summary>One entry goes for the reason in <see cref="LogRecord.Kind"/> (a <see cref="RemoveReason"/>).</summary>
     Remove,
@@ -39,6 +41,8 @@ public enum LogRecordType : byte
     Window,
     /// <summary>A device's key epoch: device in Mailbox, epoch in Incarnation.</summary>
     Device,
+    /// <summary>The life of one entry is over: from now on nobody is delivered it and no acknowledgement takes it; a Remove does.</summary>
+    Expire,
 }
 
 /// <summary>Why an entry left its mailbox other than by acknowledgement. Values are those of the log's format.</summary>
@@ -117,10 +121,27 @@ public interface IHomeLog
     long PendingBytes { get; }
 
     /// <summary>
-    /// Asks for the pending, committed entries of a mailbox after a sequence, at most <paramref name="maxEntries"/> and about
+    /// Asks for the pending, committed entries of a mailbox after a sequence that have not expired, at most <paramref name="maxEntries"/> and about
     /// <paramref name="maxBytes"/> of bodies (one always fits). False: every page is out; ask again when one came back.
     /// </summary>
     bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token);
+
+    /// <summary>
+    /// Goes on with a list of the mailboxes in which something is pending; returns how many it put into <paramref name="into"/>.
+    /// <paramref name="ended"/>: there are no more, and the next call begins anew. What comes and goes meanwhile may be passed over or listed twice.
+    /// </summary>
+    int ListMailboxes(Span<ulong> into, out bool ended);
+
+    /// <summary>As <see cref="TryBeginRead"/>, of the entries that an Expire record speaks of, from the first one on.</summary>
+    bool TryBeginExpiredRead(ulong mailbox, int maxEntries, int maxBytes, ulong token);
+
+    /// <summary>
+    /// Goes on with a sweep over everything pending, by about <paramref name="most"/> entries, and lists those up to the position
+    /// <paramref name="through"/> whose life (<see cref="LogRecord.ExpiresAt"/> less <see cref="LogRecord.EnqueuedAt"/>), counted from their sequence,
+    /// is over at <paramref name="nowSeconds"/> since 1970 (an engine may be late), and at least one of each mailbox that has any whose expiry is recorded already, whatever the time. Returns how many.
+    /// <paramref name="ended"/>: the next call begins a new sweep. What comes and goes meanwhile may be passed over or listed twice.
+    /// </summary>
+    int FindOverdue(uint nowSeconds, long through, int most, Span<OverdueEntry> into, out bool ended);
 
     /// <summary>Takes a page that has arrived; the caller releases it.</summary>
     bool TryTakePage([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out ILogPage? page);

@@ -1,5 +1,6 @@
 using System.Net;
 using Gateway.Server.Options;
+using Gateway.Transport;
 using Microsoft.Extensions.Logging;
 
 namespace Gateway.Server;
@@ -32,6 +33,7 @@ public sealed record GatewayOptions
         OperatorListen = values.Get(OptionTable.OperatorListen);
         Reactors = values.Get(OptionTable.Reactors);
         PinReactors = values.Get(OptionTable.PinReactors);
+        Io = values.Get(OptionTable.Io);
         ListenBacklog = values.Get(OptionTable.ListenBacklog);
         MaxConnections = values.Get(OptionTable.MaxConnections);
         MaxHandshakes = values.Get(OptionTable.MaxHandshakes);
@@ -44,6 +46,7 @@ public sealed record GatewayOptions
         IdleTimeout = values.Get(OptionTable.IdleTimeout);
         RedeliverAfter = values.Get(OptionTable.RedeliverAfter);
         DefaultExpiry = values.Get(OptionTable.DefaultExpiry);
+        MaxClockJump = values.Get(OptionTable.MaxClockJump);
         MaxMailboxMessages = values.Get(OptionTable.MaxMailboxMessages);
         MaxMailboxBytes = values.Get(OptionTable.MaxMailboxBytes);
         MaxPendingBytes = values.Get(OptionTable.MaxPendingBytes);
@@ -72,6 +75,9 @@ public sealed record GatewayOptions
     /// <summary>1 to 64.</summary>
     public int Reactors { get; init; }
     public bool PinReactors { get; init; }
+
+    /// <summary>What reactors drive the kernel with.</summary>
+    public IoBackend Io { get; init; }
     public int ListenBacklog { get; init; }
 
     /// <summary>Of the node, already lowered to what the process may open.</summary>
@@ -94,6 +100,9 @@ public sealed record GatewayOptions
     public TimeSpan IdleTimeout { get; init; }
     public TimeSpan RedeliverAfter { get; init; }
     public TimeSpan DefaultExpiry { get; init; }
+
+    /// <summary>A clock further ahead than this of when the node last ran, or of the monotonic clock, suspends expiry.</summary>
+    public TimeSpan MaxClockJump { get; init; }
 
     /// <summary>Of one mailbox, like the one below; receipts count and are never refused.</summary>
     public int MaxMailboxMessages { get; init; }

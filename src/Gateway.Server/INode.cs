@@ -72,6 +72,12 @@ public interface INode : IAsyncDisposable
     /// </summary>
     Task<uint> RevokeAsync(Address address, CancellationToken cancel);
 
+    /// <summary>Why nothing expires, in a sentence without an address; null while expiry goes on. Cheap.</summary>
+    string? ExpirySuspended { get; }
+
+    /// <summary>An operator says that the clock is right: expiry goes on. False when it was not suspended.</summary>
+    Task<bool> ResumeExpiryAsync(CancellationToken cancel);
+
     /// <summary>A snapshot of counters that the reactors publish; cheap, never waits, each value right by itself but not all of one instant.</summary>
     NodeCounters GetCounters();
 

@@ -11,6 +11,8 @@ namespace Gateway.Transport;
 /// </summary>
 public sealed partial class Reactor
 {
+    private const int MaxClosingWaits = 2000;
+
     private readonly Queue<Death> _dead = new();
 
     /// <summary>
@@ -116,8 +118,6 @@ public sealed partial class Reactor
             ref var slot = ref _table[death.Id.Slot];
             _wheel.Cancel(death.Id.Slot);
             DropInput(ref slot);
-            if (slot.Output != 0) _outputs.Return(_outputs[slot.Output]);
-            slot.Output = 0;
             var idle = _backend.Close(death.Id.Slot, death.Reset);
             switch (death.Was)
             {
@@ -130,7 +130,25 @@ public sealed partial class Reactor
                     break;
             }
 
-            if (idle) _table.Release(death.Id.Slot);
+            if (idle) Free(ref slot, death.Id.Slot);
+        }
+    }
+
+    /// <summary>Nothing is in flight any more: only now may the output's memory, which a send may have been reading, serve another.</summary>
+    private void Free(ref ConnectionSlot slot, uint index)
+    {
+        if (slot.Output != 0) _outputs.Return(_outputs[slot.Output]);
+        slot.Output = 0;
+        _table.Release(index);
+    }
+
+    /// <summary>Lets what a backend has in flight for the dead come to its end. The kernel ends cancelled operations promptly; the bound is for faults of ours.</summary>
+    private void AwaitClosed()
+    {
+        for (var waits = 0; _table.InUse != 0 && waits < MaxClosingWaits; waits++)
+        {
+            _backend.Wait(1);
+            Reap();
         }
     }
 

@@ -35,15 +35,9 @@ public sealed partial class Reactor
     {
         AssertOwner();
         ArgumentNullException.ThrowIfNull(remote);
-        var descriptor = Syscalls.OpenConnection(remote, source);
-        if (!_table.TryTake(SlotState.Connecting, Math.Max(descriptor, -1), out var index))
-        {
-            if (descriptor >= 0) _ = Syscalls.Close(descriptor);
-            return default;
-        }
-
+        if (!_table.TryTake(SlotState.Connecting, -1, out var index)) return default;
         ref var slot = ref _table[index];
-        var result = descriptor < 0 ? descriptor : _backend.Attach(index);
+        var result = _backend.Connect(index, remote, source);
         if (result < 0) Kill(ref slot, index, CloseReason.Error, -result);
         else if (_handshakeTicks != 0) ArmDeadline(ref slot, index, _handshakeTicks);
         return _table.IdOf(index);
@@ -69,7 +63,7 @@ public sealed partial class Reactor
     public IPEndPoint? RemoteEndPoint(ConnectionId c)
     {
         ref var slot = ref FindLiving(c);
-        return IsNone(ref slot) ? null : Syscalls.RemoteEndPoint(slot.Descriptor);
+        return IsNone(ref slot) ? null : _backend.RemoteEndPoint(c.Slot);
     }
 
     /// <summary>Ends the handshake deadline, starts the idle one, and gives back the connection's place among the handshakes.</summary>
@@ -118,7 +112,7 @@ public sealed partial class Reactor
 
         if (!_table.TryTake(SlotState.Open, result, out var index))
         {
-            _ = Syscalls.Close(result);
+            _backend.Refuse(result);
             SuspendAccepting();
             return;
         }
@@ -131,7 +125,6 @@ public sealed partial class Reactor
         slot.LastReceived = _nowTick;
         if (!MayAccept()) SuspendAccepting();
 
-        _ = Syscalls.SetNoDelay(result);
         var attached = _backend.Attach(index);
         if (_handshakeTicks != 0) ArmTimer(ref slot, index, slot.Deadline);
         if (attached < 0) Kill(ref slot, index, CloseReason.Error, -attached);
@@ -159,14 +152,17 @@ public sealed partial class Reactor
 
     private bool MayAccept() =>
         !_acceptingStopped
-        && _table.InUse < Options.MaxConnections
-        && _handshakes + _inbox.MovesUnderWay < Options.MaxHandshakes
+        && AcceptRoom() > 0
         && NowMs >= _acceptPausedUntilMs
         && !_budget.IsOverHard;
+
+    private int AcceptRoom() =>
+        Math.Min(Options.MaxConnections - _table.InUse, Options.MaxHandshakes - _handshakes - _inbox.MovesUnderWay);
 
     private void UpdateAccepting()
     {
         var may = MayAccept();
+        if (may) _backend.AllowAccepts(AcceptRoom());
         if (may == _accepting) return;
         if (!may)
         {

@@ -66,15 +66,17 @@ public sealed partial class Reactor
             var departure = _departures.Dequeue();
             ref var slot = ref _table.Find(departure.Id);
             if (IsNone(ref slot) || slot.State != SlotState.Moving) continue;
-            if (_inbox.CanMove(departure.To)) Depart(ref slot, departure);
-            else _departures.Enqueue(departure);
+            if (!_inbox.CanMove(departure.To) || !TryDepart(ref slot, departure)) _departures.Enqueue(departure);
         }
     }
 
-    private void Depart(ref ConnectionSlot slot, in Departure departure)
+    /// <summary>False: an operation on it is still under way, or the kernel has no descriptor for the journey; the next turn tries again.</summary>
+    private bool TryDepart(ref ConnectionSlot slot, in Departure departure)
     {
         var record = departure.Record;
         var index = departure.Id.Slot;
+        var descriptor = _backend.Detach(index, out var idle);
+        if (descriptor < 0) return false;
         _wheel.Cancel(index);
         if (slot.Input != 0)
         {
@@ -90,11 +92,13 @@ public sealed partial class Reactor
         record.Flags = slot.Flags & SlotFlags.InHandshake;
         record.Deadline = slot.Deadline;
         record.LastReceived = slot.LastReceived;
-        record.Descriptor = _backend.Detach(index);
+        record.Descriptor = descriptor;
         LeaveHandshake(ref slot);
-        _table.Release(index);
+        slot.State = SlotState.Dead;
+        if (idle) _table.Release(index);
         _meters.MovedOut++;
         _inbox.Move(departure.To, record);
+        return true;
     }
 
     private void TakeUnsent(ref ConnectionSlot slot, MoveRecord record)
@@ -116,7 +120,7 @@ public sealed partial class Reactor
 
     private void Arrive(int from, MoveRecord record)
     {
-        if (!_table.TryTake(SlotState.Open, record.Descriptor, out var index))
+        if (!_table.TryTake(SlotState.Open, -1, out var index))
             throw new InsufficientMemoryException($"Reactor {Index} has no slot for a connection that moved in.");
         _meters.MovedIn++;
         ref var slot = ref _table[index];
@@ -125,7 +129,7 @@ public sealed partial class Reactor
         slot.Deadline = record.Deadline;
         slot.LastReceived = record.LastReceived;
         if (slot.Has(SlotFlags.InHandshake)) EnterHandshake(ref slot);
-        var attached = _backend.Attach(index);
+        var attached = _backend.Adopt(index, record.Descriptor);
         ArmEarliest(ref slot, index);
         // What the old handler wrote comes before anything the new one writes.
         if (record.Unsent.Length != 0) CarryUnsent(ref slot, id, record.Unsent);

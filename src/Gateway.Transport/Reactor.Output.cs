@@ -1,3 +1,4 @@
+using Gateway.Transport.Backend;
 using Gateway.Transport.Buffers;
 using Gateway.Transport.Connections;
 
@@ -9,6 +10,8 @@ namespace Gateway.Transport;
 /// </summary>
 public sealed partial class Reactor
 {
+    private readonly IdQueue _submitted = new();
+    private readonly IdQueue _drained = new();
     // What is written to a connection that is gone lands here.
     private byte[] _discarded = [];
 
@@ -28,9 +31,12 @@ public sealed partial class Reactor
         {
             if (TryFit(output, sizeHint, out var room)) return room;
             SendBuffer(ref slot, c.Slot, output);
+            if (IsBlocked(ref slot)) ReapSent();
             if (slot.State == SlotState.Dead) return Discarded(sizeHint);
             if (!IsBlocked(ref slot))
             {
+                // A backend that took it a moment later than at once has had the record returned.
+                output = OutputOf(ref slot, c);
                 _outputs.ReleaseBuffer(output);
                 _ = TryFit(output, sizeHint, out room);
                 return room;
@@ -64,7 +70,7 @@ public sealed partial class Reactor
     {
         AssertOwner();
         ref var slot = ref _table.Find(c);
-        return IsNone(ref slot) || slot.Output == 0 ? 0 : (int)Math.Min(_outputs[slot.Output].Unsent, int.MaxValue);
+        return IsNone(ref slot) || slot.State == SlotState.Dead || slot.Output == 0 ? 0 : (int)Math.Min(_outputs[slot.Output].Unsent, int.MaxValue);
     }
 
     private static bool IsBlocked(ref ConnectionSlot slot) => slot.Has(PollFlags.SendBlocked);
@@ -120,6 +126,10 @@ public sealed partial class Reactor
         return _discarded;
     }
 
+    /// <summary>
+    /// Hands everything written to the kernel in one go. What it takes at once was never unsent; what is left afterwards holds a buffer and
+    /// may hold back reading.
+    /// </summary>
     private void FlushDirty()
     {
         while (_dirty.Count != 0)
@@ -132,6 +142,14 @@ public sealed partial class Reactor
             if (slot.Output == 0) continue;
             if (slot.State is SlotState.Open or SlotState.Closing or SlotState.Moving) Flush(ref slot, id);
         }
+
+        ReapSent();
+        while (_submitted.Count != 0)
+        {
+            var id = _submitted.Dequeue();
+            ref var slot = ref _table.Find(id);
+            if (!IsNone(ref slot) && slot.Output != 0 && slot.State != SlotState.Dead) NoteUnsent(ref slot, id);
+        }
     }
 
     private void Flush(ref ConnectionSlot slot, ConnectionId id)
@@ -139,21 +157,52 @@ public sealed partial class Reactor
         var output = _outputs[slot.Output];
         if (!IsBlocked(ref slot)) SendBuffer(ref slot, id.Slot, output);
         if (slot.State == SlotState.Dead) return;
-        if (output.Unsent == 0)
-        {
-            OnAllTaken(ref slot, id.Slot, output);
-            return;
-        }
+        if (output.Unsent == 0) OnAllTaken(ref slot, id.Slot, output);
+        else _submitted.Enqueue(id);
+    }
 
+    private void NoteUnsent(ref ConnectionSlot slot, ConnectionId id)
+    {
         slot.Flags |= SlotFlags.Lagging;
         if (slot.State != SlotState.Open) return;
-        if (output.Unsent > Options.MaxUnsentBytes)
+        if (_outputs[slot.Output].Unsent > Options.MaxUnsentBytes)
         {
             slot.Flags |= SlotFlags.PausedByUnsent;
             _backend.CancelReceive(id.Slot);
         }
 
         if (_budget.IsOverSoft) PauseForBudget(ref slot, id);
+    }
+
+    /// <summary>Takes what came of the sends submitted so far, and sends on. Part of a verb: the handler is told later, by <see cref="TellDrained"/>.</summary>
+    private void ReapSent()
+    {
+        bool any;
+        do
+        {
+            any = false;
+            _backend.Submit();
+            while (_backend.TryReapSent(out var completion))
+            {
+                any = true;
+                _meters.Events++;
+                ref var slot = ref _table.Find(completion.Id);
+                if (IsNone(ref slot)) _meters.StaleCompletions++;
+                else if (completion.Kind == CompletionKind.Closed) Free(ref slot, completion.Id.Slot);
+                else if (TakeSent(ref slot, completion.Id, completion.Result)) _drained.Enqueue(completion.Id);
+            }
+        }
+        while (any);
+    }
+
+    private void TellDrained()
+    {
+        while (_drained.Count != 0)
+        {
+            var id = _drained.Dequeue();
+            ref var slot = ref FindOpen(id);
+            if (!IsNone(ref slot)) _handler.OnDrained(id);
+        }
     }
 
     private void OnAllTaken(ref ConnectionSlot slot, uint index, Output output)
@@ -189,27 +238,59 @@ public sealed partial class Reactor
         return taken;
     }
 
-    /// <summary>The backend took more, or could: what is left of the turn buffer goes first, then what stands behind it.</summary>
     private void OnSent(ref ConnectionSlot slot, ConnectionId id, int result)
     {
-        if (slot.State is not (SlotState.Open or SlotState.Closing) || slot.Output == 0) return;
+        if (TakeSent(ref slot, id, result)) _handler.OnDrained(id);
+    }
+
+    /// <summary>
+    /// The backend took more, or could: what is left of the turn buffer goes first, then what stands behind it. True when that drained a
+    /// connection that was lagging, and the handler is to be told.
+    /// </summary>
+    private bool TakeSent(ref ConnectionSlot slot, ConnectionId id, int result)
+    {
+        if (slot.Output == 0) return false;
+        _meters.SentBytes += Math.Max(result, 0);
+        var output = _outputs[slot.Output];
+        if (slot.State == SlotState.Moving)
+        {
+            // Its rest goes along; so does what a broken connection did not take, and the target finds out.
+            Consume(output, Math.Max(result, 0));
+            return false;
+        }
+
+        if (slot.State is not (SlotState.Open or SlotState.Closing)) return false;
         if (result < 0)
         {
             Kill(ref slot, id.Slot, ReasonOf(-result), -result);
-            return;
+            return false;
         }
 
-        var output = _outputs[slot.Output];
         // Room in the kernel is a sign of life: a connection that is not read for its unsent output must not look idle.
-        slot.LastReceived = _nowTick;
-        if (!TrySendRest(ref slot, id.Slot, output, result)) return;
+        if (slot.Has(SlotFlags.Lagging)) slot.LastReceived = _nowTick;
+        if (!TrySendRest(ref slot, id.Slot, output, result)) return false;
 
         var drained = slot.Has(SlotFlags.Lagging);
         slot.Flags &= ~SlotFlags.Lagging;
         OnAllTaken(ref slot, id.Slot, output);
-        if (slot.State != SlotState.Open) return;
+        if (slot.State != SlotState.Open) return false;
         Unpause(ref slot, id, SlotFlags.PausedByUnsent);
-        if (drained) _handler.OnDrained(id);
+        return drained;
+    }
+
+    /// <summary>Drops what the backend took of the submission under way.</summary>
+    private static void Consume(Output output, int taken)
+    {
+        if (output.Written != 0)
+        {
+            output.Sent += taken;
+            if (output.Sent == output.Written) output.Sent = output.Written = 0;
+        }
+        else if (output.Behind is { } behind)
+        {
+            var rest = behind.Peek();
+            behind.Consume(in rest, taken);
+        }
     }
 
     /// <summary>True when nothing is left. False: blocked again, or dead.</summary>
@@ -217,7 +298,7 @@ public sealed partial class Reactor
     {
         if (output.Written != 0)
         {
-            output.Sent += taken;
+            Consume(output, taken);
             taken = 0;
             SendBuffer(ref slot, index, output);
             if (slot.State == SlotState.Dead || output.Written != 0) return false;

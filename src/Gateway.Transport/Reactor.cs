@@ -82,6 +82,7 @@ public sealed partial class Reactor
     {
         _owner = Thread.CurrentThread;
         ReadClock();
+        _backend.Begin();
         _handler = handlerFactory(this);
         while (!_group.IsStopping) Turn();
         Stop();
@@ -90,12 +91,6 @@ public sealed partial class Reactor
     /// <summary>Frees what the kernel holds for the reactor, after its thread ended.</summary>
     internal void Release()
     {
-        // Stop left none; a reactor that failed did.
-        for (uint index = 0; index < _table.High; index++)
-        {
-            if (_table[index] is { State: not SlotState.Free, Descriptor: >= 0 }) _ = _backend.Close(index, reset: false);
-        }
-
         _backend.Dispose();
         _table.Dispose();
     }
@@ -136,6 +131,7 @@ public sealed partial class Reactor
 
         Rise();
         ReadClock();
+        _backend.BeginTurn(_nowTick);
         _inbox.NowMs = (uint)NowMs;
         NoteWait(timeoutMs);
     }
@@ -185,7 +181,7 @@ public sealed partial class Reactor
             case CompletionKind.Sent: OnSent(ref slot, completion.Id, completion.Result); break;
             case CompletionKind.Connected: OnConnect(ref slot, completion.Id, -completion.Result); break;
             case CompletionKind.Broken: OnBroken(ref slot, completion.Id, -completion.Result); break;
-            case CompletionKind.Closed: _table.Release(completion.Id.Slot); break;
+            case CompletionKind.Closed: Free(ref slot, completion.Id.Slot); break;
             default: throw new UnreachableException($"The backend completed a {completion.Kind}.");
         }
     }
@@ -193,9 +189,10 @@ public sealed partial class Reactor
     /// <summary>Flushes and buries until neither leaves work for the other: a failed flush kills, and OnClosed may write to others.</summary>
     private void Settle()
     {
-        while (_dirty.Count != 0 || _dead.Count != 0)
+        while (_dirty.Count != 0 || _drained.Count != 0 || _dead.Count != 0)
         {
             FlushDirty();
+            TellDrained();
             Bury();
         }
     }
@@ -235,6 +232,7 @@ public sealed partial class Reactor
         }
 
         Settle();
+        AwaitClosed();
         Account();
     }
 

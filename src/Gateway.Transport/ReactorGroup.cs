@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Gateway.Transport.Backend;
+using Gateway.Transport.Backend.Uring;
 using Gateway.Transport.Buffers;
 using Gateway.Transport.Connections;
 using Gateway.Transport.Inbox;
@@ -28,11 +29,20 @@ public sealed class ReactorGroup : IDisposable
     /// <param name="onFatal">Told of an exception out of a handler or of a broken invariant, on the thread of the reactor, which has ended. The host decides to exit.</param>
     /// <param name="time">The clock of all deadlines.</param>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="NotSupportedException"><see cref="ReactorGroupOptions.Io"/> asks for io_uring, which is not to be had; the message says why.</exception>
     /// <exception cref="IOException">The kernel refused a descriptor.</exception>
     public ReactorGroup(ReactorGroupOptions options, Func<Reactor, IReactorHandler> handlerFactory, Action<Exception> onFatal, TimeProvider time)
-        : this(options, handlerFactory, onFatal, time, table => new EpollBackend(table, options, options.Accept))
+        : this(options, handlerFactory, onFatal, time, BackendChoice.Of(options))
     {
     }
+
+    private ReactorGroup(
+        ReactorGroupOptions options,
+        Func<Reactor, IReactorHandler> handlerFactory,
+        Action<Exception> onFatal,
+        TimeProvider time,
+        BackendChoice choice)
+        : this(options, handlerFactory, onFatal, time, choice.Factory) => Backend = choice.Reason;
 
     internal ReactorGroup(
         ReactorGroupOptions options,
@@ -60,6 +70,12 @@ public sealed class ReactorGroup : IDisposable
     public ReactorGroupOptions Options { get; }
 
     public IReadOnlyList<Reactor> Reactors => _reactors;
+
+    /// <summary>Null when the kernel lets this process use io_uring as the transport needs it; otherwise the reason, for a person. Tries it.</summary>
+    public static string? WhyNotUring() => UringProbe.WhyNot();
+
+    /// <summary>Which backend was chosen and why, in one line for the log.</summary>
+    public string Backend { get; } = "";
 
     /// <summary>Buffer memory of all reactors together, to within 256 KiB each. Any thread.</summary>
     public long BufferedBytes => NodeBudget.Bytes;

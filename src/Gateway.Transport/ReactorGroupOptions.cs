@@ -105,8 +105,23 @@ public sealed record ReactorGroupOptions
     /// <summary>Keeps what <see cref="Reactor.ReadQueues"/> tells; off, it tells nothing and costs nothing.</summary>
     public bool MeasureQueues { get; init; } = true;
 
-    /// <summary>accept4, replaced by tests that need it to fail.</summary>
-    internal Func<int, int> Accept { get; init; } = Linux.Syscalls.Accept;
+    /// <summary>What the kernel is driven with; <see cref="ReactorGroup.Backend"/> says what was chosen and why.</summary>
+    public IoBackend Io { get; init; } = IoBackend.Epoll;
+
+    /// <summary>With io_uring, connections a ring, of which a reactor makes as many as it needs; 0: as many as the kernel allows.</summary>
+    public int SocketsPerRing { get; init; }
+
+    /// <summary>With io_uring, buffers of a ring's busy connections, a power of two.</summary>
+    public int BusyBuffers { get; init; } = 1024;
+
+    /// <summary>With io_uring, the size of such a buffer; who sends more at a time does not count as busy but as bulky.</summary>
+    public int BusyBufferBytes { get; init; } = 4096;
+
+    /// <summary>With io_uring, a connection counts as busy while no more than this passes between its receives.</summary>
+    public int BusyGapMs { get; init; } = 200;
+
+    /// <summary>The errno that takes an accept's place, 0: none. For tests that need accepting to fail.</summary>
+    internal Func<int>? AcceptFault { get; init; }
 
     /// <exception cref="ArgumentException">An option is out of its range or contradicts another; the message names it and the range.</exception>
     public void Validate()
@@ -142,6 +157,11 @@ public sealed record ReactorGroupOptions
         Range(NoticeLaneBytes, 4096, 1 << 28, nameof(NoticeLaneBytes));
         Range(MoveLaneSlots, 1, 1 << 20, nameof(MoveLaneSlots));
         Range(PostSlots, 1, 1 << 20, nameof(PostSlots));
+        Range(SocketsPerRing, 0, 1 << 20, nameof(SocketsPerRing));
+        Range(BusyBuffers, 1, 1 << 15, nameof(BusyBuffers));
+        if (!int.IsPow2(BusyBuffers)) throw new ArgumentException($"{nameof(BusyBuffers)} is {BusyBuffers}; it must be a power of two.");
+        Range(BusyBufferBytes, 256, 1 << 20, nameof(BusyBufferBytes));
+        Range(BusyGapMs, 1, 60_000, nameof(BusyGapMs));
         if (string.IsNullOrWhiteSpace(ThreadName)) throw new ArgumentException($"{nameof(ThreadName)} is empty.");
     }
 

@@ -153,7 +153,7 @@ public sealed partial class DeviceModel
         // What another installation had acknowledged may come again after a crash, to this one for the first time.
         if (frame.Sequence <= HighestSeen && !SharesMailbox) throw new PromiseBrokenException($"{this} was sent {frame.Sequence} for the first time after {HighestSeen}.");
         // A rejected entry may be gone from the log before its follower was numbered; otherwise the chain has no gap.
-        if (!SharesMailbox && (frame.Previous > HighestSeen || (frame.Previous != 0 && frame.Previous != HighestSeen && !_hasRejected)))
+        if (!SharesMailbox && !MayMissEntries && (frame.Previous > HighestSeen || (frame.Previous != 0 && frame.Previous != HighestSeen && !_hasRejected)))
             throw new PromiseBrokenException($"{this} was sent {frame.Sequence} which follows {frame.Previous}; the last it has seen is {HighestSeen}.");
         HighestSeen = Math.Max(HighestSeen, frame.Sequence);
         _seen.Add(frame.Sequence);

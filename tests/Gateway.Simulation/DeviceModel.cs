@@ -4,7 +4,7 @@ using Gateway.Protocol;
 namespace Gateway.Simulation;
 
 /// <summary>A message that a device has not heard the last of.</summary>
-public sealed record OutboxEntry(Address To, string Body, SendKind Kind)
+public sealed record OutboxEntry(Address To, string Body, SendKind Kind, uint ExpirySeconds)
 {
     /// <summary>Written on the present connection and not answered since.</summary>
     public bool IsOut { get; internal set; }
@@ -67,6 +67,9 @@ public sealed partial class DeviceModel
     /// <summary>Another installation uses the same mailbox: what this one has not had may have gone to that one.</summary>
     public bool SharesMailbox { get; set; }
 
+    /// <summary>What is sent to it may expire before it has had it.</summary>
+    public bool MayMissEntries { get; set; }
+
     public SimulatedConnection? Connection { get; private set; }
 
     public bool IsConnected => Connection is { IsOver: false };
@@ -128,18 +131,18 @@ public sealed partial class DeviceModel
     public void Pretend(uint incarnation) => Incarnation = incarnation;
 
     /// <summary>Sends a new message, or puts it into the outbox for the next login; returns its number.</summary>
-    public ulong Send(Address to, string body, SendKind kind = SendKind.Message)
+    public ulong Send(Address to, string body, SendKind kind = SendKind.Message, uint expirySeconds = 0)
     {
-        var number = Enqueue(to, body, kind);
+        var number = Enqueue(to, body, kind, expirySeconds);
         if (IsConnected && IsWelcome) Transmit(number);
         return number;
     }
 
     /// <summary>Puts a new message into the outbox; returns its number.</summary>
-    public ulong Enqueue(Address to, string body, SendKind kind = SendKind.Message)
+    public ulong Enqueue(Address to, string body, SendKind kind = SendKind.Message, uint expirySeconds = 0)
     {
         var number = NextNumber++;
-        _outbox.Add(number, new OutboxEntry(to, body, kind));
+        _outbox.Add(number, new OutboxEntry(to, body, kind, expirySeconds));
         return number;
     }
 
@@ -151,7 +154,7 @@ public sealed partial class DeviceModel
         var body = Encoding.Latin1.GetBytes(entry.Body);
         var needed = DeliverFrame.FrameBytes(body.Length);
         if (_frame.Length < needed) _frame = new byte[needed];
-        Write(_frame.AsSpan(0, SendFrame.Write(_frame, entry.To, number, LowestOpen, 0, entry.Kind, body)));
+        Write(_frame.AsSpan(0, SendFrame.Write(_frame, entry.To, number, LowestOpen, entry.ExpirySeconds, entry.Kind, body)));
     }
 
     /// <summary>Gives up waiting for a number: the next send moves the window past it if it is the lowest.</summary>

@@ -64,6 +64,9 @@ public sealed class HomeNet : IDeviceKeys, ILogRecovery
     /// <summary>Every offline event, in order.</summary>
     public List<Address> Offline { get; } = [];
 
+    /// <summary>Every home that said that nothing expires, with what the clock said and what it should have.</summary>
+    public List<(int Home, uint Clock, uint Expected)> ExpirySuspended { get; } = [];
+
     /// <summary>Every home that said that its log is lost.</summary>
     public List<(int Home, LogOutcome Outcome)> LogLost { get; } = [];
 
@@ -179,8 +182,15 @@ public sealed class HomeNet : IDeviceKeys, ILogRecovery
         Store.Replay(this);
     }
 
+    /// <summary>What an operator does who has found that the clock is right.</summary>
+    public void ResumeExpiry()
+    {
+        ExpirySuspended.Clear();
+        foreach (var reactor in _reactors) reactor.Home.ResumeExpiry();
+    }
+
     /// <summary>What the host does once a device's epoch is durable: the doormen of all reactors go by it.</summary>
-    public void SetKeyEpoch(Address device, uint epoch) => _keyEpochs[device] = epoch;
+    public void SetKeyEpoch(Address device, uint epoch) => _keyEpochs[device] = Math.Max(epoch, CurrentEpoch(device));
 
     public uint CurrentEpoch(Address device) => _keyEpochs.GetValueOrDefault(device);
 
@@ -212,6 +222,7 @@ public sealed class HomeNet : IDeviceKeys, ILogRecovery
         for (var i = 0; i < Options.Homes; i++)
         {
             _reactors[i] = new SimulatedReactor(this, i, Store.Homes[i], _links.Of(i));
+            _reactors[i].Home.RestoreClock((uint)(Store.ReservedThrough / 1_000_000), ExpirySuspended.Count != 0);
             _reactors[i].Enter();
         }
     }

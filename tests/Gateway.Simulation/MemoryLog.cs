@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Gateway.Messaging;
+using OverdueEntry = (ulong Mailbox, ulong Sequence, bool IsRecorded);
 
 namespace Gateway.Simulation;
 
@@ -13,6 +14,7 @@ public sealed class MemoryLog : IHomeLog
     private readonly List<MemoryLogPage> _asked = [];
     private readonly Queue<MemoryLogPage> _arrived = new();
     private readonly Stack<MemoryLogPage> _idle = new();
+    private int _listed;
 
     internal MemoryLog(MemoryLogStore store, int homes, int home, ulong floor)
     {
@@ -79,7 +81,40 @@ public sealed class MemoryLog : IHomeLog
 
     public MailboxState State(ulong mailbox) => _mailboxes.State(mailbox);
 
-    public bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token)
+    public bool IsEmpty => _mailboxes.IsEmpty;
+
+    public bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token) =>
+        TryBeginRead(mailbox, afterSequence, maxEntries, maxBytes, token, expired: false);
+
+    public int ListMailboxes(Span<ulong> into, out bool ended)
+    {
+        var found = 0;
+        foreach (var mailbox in _mailboxes.Numbers.Skip(_listed).Take(into.Length)) into[found++] = mailbox;
+        ended = found < into.Length;
+        _listed = ended ? 0 : _listed + found;
+        return found;
+    }
+
+    public bool TryBeginExpiredRead(ulong mailbox, int maxEntries, int maxBytes, ulong token) =>
+        TryBeginRead(mailbox, 0, maxEntries, maxBytes, token, expired: true);
+
+    /// <summary>A sweep is one call, but for what finds no room: that is found by the next.</summary>
+    public int FindOverdue(uint nowSeconds, long through, int most, Span<OverdueEntry> into, out bool ended)
+    {
+        ended = true;
+        var found = 0;
+        foreach (var mailbox in _mailboxes.Numbers)
+        {
+            foreach (var entry in _mailboxes.Pending(mailbox))
+            {
+                if (found < into.Length && entry.Position <= through && entry.IsOver(nowSeconds)) into[found++] = (mailbox, entry.Sequence, entry.HasExpired);
+            }
+        }
+
+        return found;
+    }
+
+    private bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token, bool expired)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maxEntries, 1);
         if (PagesOut >= _store.PagesPerHome) return false;
@@ -91,7 +126,7 @@ public sealed class MemoryLog : IHomeLog
         var bytes = 0L;
         foreach (var entry in _mailboxes.Pending(mailbox))
         {
-            if (entry.Sequence <= afterSequence) continue;
+            if (entry.Sequence <= afterSequence || entry.HasExpired != expired) continue;
             if (entry.Position > _store.CommittedThrough || page.Count == maxEntries) break;
             bytes += entry.BodyBytes;
             if (page.Count != 0 && bytes > maxBytes) break;

@@ -194,7 +194,7 @@ public sealed class MemoryLogStore
         : type switch
         {
             LogRecordType.Receipt => ReceiptAdmission,
-            LogRecordType.AckUpTo or LogRecordType.Remove => RemovalAdmission,
+            LogRecordType.AckUpTo or LogRecordType.Expire or LogRecordType.Remove => RemovalAdmission,
             _ => Admission,
         };
 

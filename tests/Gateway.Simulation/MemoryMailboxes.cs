@@ -3,8 +3,14 @@ using Gateway.Messaging;
 
 namespace Gateway.Simulation;
 
-/// <summary>An entry that is pending: where its record lies, and what is asked for without reading it.</summary>
-internal readonly record struct PendingEntry(ulong Sequence, long Position, int BodyBytes, bool IsReceipt);
+/// <summary>
+/// An entry that is pending: where its record lies, and what is asked for without reading it. A life of 0 s is endless; it has expired when a record
+/// says so.
+/// </summary>
+internal readonly record struct PendingEntry(ulong Sequence, long Position, int BodyBytes, bool IsReceipt, uint LifeSeconds, bool HasExpired)
+{
+    public bool IsOver(uint nowSeconds) => HasExpired || (LifeSeconds != 0 && Sequence / 1_000_000 + LifeSeconds < nowSeconds);
+}
 
 /// <summary>
 /// What is pending in the mailboxes of one home, and what became of the rest: a fold over the home's records in log order, the same whether
@@ -42,7 +48,17 @@ internal sealed class MemoryMailboxes
                 Add(record, position);
                 break;
             case LogRecordType.AckUpTo:
-                while (First(record.Mailbox) is { } first && first.Sequence <= record.Sequence) RemoveAt(record.Mailbox, 0, RemoveReason.None);
+                for (var i = CountUpTo(record.Mailbox, record.Sequence) - 1; i >= 0; i--)
+                {
+                    if (!Pending(record.Mailbox)[i].HasExpired) RemoveAt(record.Mailbox, i, RemoveReason.None);
+                }
+
+                break;
+            case LogRecordType.Expire:
+                var over = IndexOf(record.Mailbox, record.Sequence);
+                if (over < 0) break;
+                ref var entry = ref CollectionsMarshal.AsSpan(_mailboxes[record.Mailbox].Entries)[_mailboxes[record.Mailbox].Head + over];
+                entry = entry with { HasExpired = true };
                 break;
             case LogRecordType.Remove:
                 var at = IndexOf(record.Mailbox, record.Sequence);
@@ -55,6 +71,11 @@ internal sealed class MemoryMailboxes
                 throw new InvalidOperationException($"A record of type {record.Type} says nothing.");
         }
     }
+
+    public bool IsEmpty => _mailboxes.Count == 0;
+
+    /// <summary>Mailboxes that hold something.</summary>
+    public IEnumerable<ulong> Numbers => _mailboxes.Keys;
 
     public MailboxState State(ulong mailbox)
     {
@@ -75,12 +96,19 @@ internal sealed class MemoryMailboxes
             throw new InvalidOperationException($"Sequence {record.Sequence} names {record.Previous} as the one before it.");
 
         var isReceipt = record.Type == LogRecordType.Receipt;
-        box.Entries.Add(new PendingEntry(record.Sequence, position, record.BodyBytes, isReceipt));
+        var life = record.ExpiresAt == 0 ? 0 : Math.Max(1, record.ExpiresAt - record.EnqueuedAt);
+        box.Entries.Add(new PendingEntry(record.Sequence, position, record.BodyBytes, isReceipt, life, HasExpired: false));
         box.Bytes += record.BodyBytes;
         TotalsOf(isReceipt) = TotalsOf(isReceipt) with { Accepted = TotalsOf(isReceipt).Accepted + 1 };
     }
 
-    private PendingEntry? First(ulong mailbox) => _mailboxes.TryGetValue(mailbox, out var box) ? box.Entries[box.Head] : null;
+    private int CountUpTo(ulong mailbox, ulong sequence)
+    {
+        var pending = Pending(mailbox);
+        var count = 0;
+        while (count < pending.Length && pending[count].Sequence <= sequence) count++;
+        return count;
+    }
 
     private int IndexOf(ulong mailbox, ulong sequence)
     {

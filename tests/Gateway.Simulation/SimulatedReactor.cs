@@ -199,6 +199,8 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
 
     void IHomeEvents.OnOffline(ulong mailbox) => _net.Offline.Add(new Address(mailbox));
 
+    void IHomeEvents.OnExpirySuspended(uint clock, uint expected) => _net.ExpirySuspended.Add((Index, clock, expected));
+
     void IHomeEvents.OnLogLost(LogOutcome outcome) => _net.LogLost.Add((Index, outcome));
 
     private void Close(ulong id)

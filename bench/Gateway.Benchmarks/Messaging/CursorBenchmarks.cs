@@ -142,6 +142,8 @@ public class CursorBenchmarks
         {
         }
 
+        void IHomeEvents.OnExpirySuspended(uint clock, uint expected) => throw new InvalidOperationException("The clock is well.");
+
         void IHomeEvents.OnLogLost(LogOutcome outcome) => throw new InvalidOperationException("The log is well.");
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Gateway.Messaging;
+using OverdueEntry = (ulong Mailbox, ulong Sequence, bool IsRecorded);
 
 namespace Gateway.Benchmarks.Messaging;
 
@@ -48,6 +49,20 @@ internal sealed class RingLog : IHomeLog, ILogPage
         if (_read is not null || !_rings.TryGetValue(mailbox, out var ring)) return false;
         (_read, _readAfter, _readLeft, Token, _taken) = (ring, afterSequence, maxEntries, token, false);
         return true;
+    }
+
+    public int ListMailboxes(Span<ulong> into, out bool ended)
+    {
+        ended = true;
+        return 0;
+    }
+
+    public bool TryBeginExpiredRead(ulong mailbox, int maxEntries, int maxBytes, ulong token) => throw new NotSupportedException("Nothing here expires.");
+
+    public int FindOverdue(uint nowSeconds, long through, int most, Span<OverdueEntry> into, out bool ended)
+    {
+        ended = true;
+        return 0;
     }
 
     public bool TryTakePage([NotNullWhen(true)] out ILogPage? page)

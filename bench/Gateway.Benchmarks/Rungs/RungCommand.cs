@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using Gateway.Protocol;
+using Gateway.Transport;
 
 namespace Gateway.Benchmarks.Rungs;
 
@@ -11,13 +12,14 @@ internal static class RungCommand
     {
         var port = new Option<int>("--port") { Description = "on loopback; 0 takes a free one" };
         var secret = new Option<string?>("--secret") { Description = "the node's secret, for the relays' handshake", HelpName = "FILE" };
+        var io = new Option<IoBackend>("--io") { Description = "what the transport's rungs drive the kernel with: epoll or uring", DefaultValueFactory = _ => IoBackend.Epoll };
         var name = new Argument<string>("name").AcceptOnlyFromAmong("transport-echo", "transport-relay", "sockets-relay", "kestrel-relay");
-        var command = new Command("rung", "Serve as one rung of the ladder.") { name, port, secret };
-        command.SetAction(parse => Run(parse.GetValue(name)!, parse.GetValue(port), parse.GetValue(secret)));
+        var command = new Command("rung", "Serve as one rung of the ladder.") { name, port, secret, io };
+        command.SetAction(parse => Run(parse.GetValue(name)!, parse.GetValue(port), parse.GetValue(secret), parse.GetValue(io)));
         return command;
     }
 
-    private static int Run(string name, int port, string? secretPath)
+    private static int Run(string name, int port, string? secretPath, IoBackend io)
     {
         byte[] secret = [];
         if (name != "transport-echo")
@@ -35,7 +37,7 @@ internal static class RungCommand
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Stop(context, stop));
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => Stop(context, stop));
         var core = new RelayCore(secret, TimeProvider.System);
-        var (server, bound) = Serve(name, port, core);
+        var (server, bound) = Serve(name, port, core, io);
         using (server)
         {
             Console.WriteLine($"listening {bound}");
@@ -45,7 +47,7 @@ internal static class RungCommand
         return 0;
     }
 
-    private static (IDisposable Server, int Port) Serve(string name, int port, RelayCore core)
+    private static (IDisposable Server, int Port) Serve(string name, int port, RelayCore core, IoBackend io)
     {
         switch (name)
         {
@@ -56,7 +58,7 @@ internal static class RungCommand
                 var kestrel = new KestrelRelay(core, port);
                 return (kestrel, kestrel.Port);
             default:
-                var rung = new TransportRung(port, reactor => name == "transport-echo" ? new EchoHandler(reactor) : new TransportRelayHandler(reactor, core));
+                var rung = new TransportRung(port, io, reactor => name == "transport-echo" ? new EchoHandler(reactor) : new TransportRelayHandler(reactor, core));
                 return (rung, rung.Port);
         }
     }

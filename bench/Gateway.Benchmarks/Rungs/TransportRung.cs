@@ -9,9 +9,9 @@ internal sealed class TransportRung : IDisposable
 {
     private readonly ReactorGroup _group;
 
-    public TransportRung(int port, Func<Reactor, IReactorHandler> handler)
+    public TransportRung(int port, IoBackend io, Func<Reactor, IReactorHandler> handler)
     {
-        var options = new ReactorGroupOptions { Reactors = 1, PinThreads = true, MaxHandshakes = 16_384, MaxUnsentBytes = 256 * 1024 };
+        var options = new ReactorGroupOptions { Reactors = 1, PinThreads = true, Io = io, MaxHandshakes = 16_384, MaxUnsentBytes = 256 * 1024 };
         _group = new ReactorGroup(options, handler, e => Environment.FailFast("A reactor failed.", e), TimeProvider.System);
         _group.Start();
         var errno = _group.Listen(new IPEndPoint(IPAddress.Loopback, port), 4096, out var bound);

@@ -9,8 +9,9 @@ namespace Gateway.Mailbox.Format;
 /// every record      crc32c u32 (over all that follows) | type u8 | flags u8 | reason u16 | ...
 /// MESSAGE, RECEIPT  mailbox u64 | sequence u64 | previous u64 | enqueued u32 | expires u32 | sender u64 | number u64 | low u64
 ///                   | incarnation u32 | kind u8 | reserved u8 x 3 | body
-/// MOVED             as what it was, with the type it had | where that keeps a reserved byte
+/// MOVED             as what it was, with the type it had and whether it had expired where that keeps reserved bytes
 /// ACK_UPTO          mailbox u64 | sequence u64 | messages u32 | receipts u32
+/// EXPIRE            mailbox u64 | sequence u64
 /// REMOVE            mailbox u64 | sequence u64 | kind u8 | type u8 | reserved u8 x 2
 /// WINDOW            device u64 | low u64 | settled u64 | incarnation u32 | used u32
 /// DEVICE            device u64 | key epoch u32
@@ -49,11 +50,14 @@ internal static class RecordLayout
     public const int IncarnationOffset = 64;
     public const int KindOffset = 68;
     public const int MovedTypeOffset = 69;
+    public const int MovedExpiredOffset = 70;
     public const int MessageFixedBytes = 72;
 
     public const int AckMessagesOffset = 24;
     public const int AckReceiptsOffset = 28;
     public const int AckBytes = 32;
+
+    public const int ExpireBytes = 24;
 
     public const int RemoveKindOffset = 24;
     public const int RemoveTypeOffset = 25;
@@ -101,6 +105,7 @@ internal static class RecordLayout
     {
         RecordType.Message or RecordType.Receipt => MessageFixedBytes,
         RecordType.AckUpTo => AckBytes,
+        RecordType.Expire => ExpireBytes,
         RecordType.Remove => RemoveBytes,
         RecordType.Window => WindowBytes,
         RecordType.Device => DeviceBytes,
@@ -135,6 +140,9 @@ internal static class RecordLayout
                 BinaryPrimitives.WriteUInt32LittleEndian(head[AckMessagesOffset..], (uint)removed.Messages);
                 BinaryPrimitives.WriteUInt32LittleEndian(head[AckReceiptsOffset..], (uint)removed.Receipts);
                 break;
+            case RecordType.Expire:
+                BinaryPrimitives.WriteUInt64LittleEndian(head[SequenceOffset..], record.Sequence);
+                break;
             case RecordType.Remove:
                 BinaryPrimitives.WriteUInt64LittleEndian(head[SequenceOffset..], record.Sequence);
                 BinaryPrimitives.WriteUInt32LittleEndian(head[RemoveKindOffset..], record.Kind);
@@ -157,8 +165,9 @@ internal static class RecordLayout
     }
 
     /// <summary>Makes the fixed part of a MESSAGE, RECEIPT or MOVED that of a MOVED; <paramref name="body"/> is the record's.</summary>
-    public static void MakeMoved(Span<byte> head, ReadOnlySpan<byte> body)
+    public static void MakeMoved(Span<byte> head, ReadOnlySpan<byte> body, bool hasExpired)
     {
+        if (hasExpired) head[MovedExpiredOffset] = 1;
         if (TypeOf(head) != RecordType.Moved) head[MovedTypeOffset] = head[TypeOffset];
         head[TypeOffset] = (byte)RecordType.Moved;
         BinaryPrimitives.WriteUInt32LittleEndian(head, Crc32C.Compute(head[TypeOffset..], body));
@@ -214,6 +223,15 @@ internal static class RecordLayout
     public static ulong U64(ReadOnlySpan<byte> record, int offset) => BinaryPrimitives.ReadUInt64LittleEndian(record[offset..]);
     public static ushort U16(ReadOnlySpan<byte> record, int offset) => BinaryPrimitives.ReadUInt16LittleEndian(record[offset..]);
     public static uint U32(ReadOnlySpan<byte> record, int offset) => BinaryPrimitives.ReadUInt32LittleEndian(record[offset..]);
+
+    /// <summary>The index's entry for a MESSAGE, RECEIPT or MOVED that lies at this address.</summary>
+    public static Index.IndexEntry IndexEntryOf(ReadOnlySpan<byte> record, long address)
+    {
+        var hasExpired = TypeOf(record) == RecordType.Moved && record[MovedExpiredOffset] != 0;
+        return new Index.IndexEntry(
+            U64(record, SequenceOffset), address, LogBytes(record.Length), EntryTypeOf(record) == RecordType.Receipt,
+            hasExpired ? Index.Life.Expired : Index.Life.StepFor(U32(record, EnqueuedOffset), U32(record, ExpiresOffset)));
+    }
 
     /// <summary>Decodes a MESSAGE or RECEIPT, moved or not, whose checksum holds.</summary>
     public static MailboxRecord ReadEntry(ReadOnlySpan<byte> record) => new()

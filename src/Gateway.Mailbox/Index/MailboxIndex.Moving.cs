@@ -8,8 +8,8 @@ internal sealed unsafe partial class MailboxIndex
     {
         var slot = _slots.Find(mailbox);
         if (slot is null) return default;
-        if (!slot->HasMany) return slot->Single.Sequence > sequence ? default : Removed(slot->Single);
-        long messages = 0, receipts = 0, bytes = 0;
+        if (!slot->HasMany) return slot->Single.Sequence > sequence || slot->Single.HasExpired ? default : Removed(slot->Single);
+        RemovedEntries counted = default;
         for (var at = slot->FirstChunk; at != 0; at = _chunks[at]->Next)
         {
             var chunk = _chunks[at];
@@ -17,14 +17,12 @@ internal sealed unsafe partial class MailboxIndex
             var list = ChunkSlab.Entries(chunk);
             for (var i = chunk->Start; i < chunk->Start + chunk->Count; i++)
             {
-                if (list[i].Sequence > sequence) return new RemovedEntries(messages, receipts, bytes);
-                if (list[i].IsReceipt) receipts++;
-                else messages++;
-                bytes += list[i].Bytes;
+                if (list[i].Sequence > sequence) return counted;
+                if (!list[i].HasExpired) counted += Removed(list[i]);
             }
         }
 
-        return new RemovedEntries(messages, receipts, bytes);
+        return counted;
     }
 
     /// <summary>The pending entry of this sequence; false when there is none.</summary>

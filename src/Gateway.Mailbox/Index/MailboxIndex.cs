@@ -3,7 +3,10 @@ using System.Numerics;
 namespace Gateway.Mailbox.Index;
 
 /// <summary>Entries that left a mailbox together; bytes of log.</summary>
-internal readonly record struct RemovedEntries(long Messages, long Receipts, long Bytes);
+internal readonly record struct RemovedEntries(long Messages, long Receipts, long Bytes)
+{
+    public static RemovedEntries operator +(RemovedEntries a, RemovedEntries b) => new(a.Messages + b.Messages, a.Receipts + b.Receipts, a.Bytes + b.Bytes);
+}
 
 internal enum AddResult : byte
 {
@@ -58,7 +61,7 @@ internal sealed unsafe partial class MailboxIndex(ulong seed) : IDisposable
         return AddResult.Added;
     }
 
-    /// <summary>Takes out every entry with a sequence up to this one.</summary>
+    /// <summary>Takes out every entry with a sequence up to this one, but for those that have expired.</summary>
     public RemovedEntries AckUpTo(ulong mailbox, ulong sequence)
     {
         var slot = _slots.Find(mailbox);
@@ -66,38 +69,29 @@ internal sealed unsafe partial class MailboxIndex(ulong seed) : IDisposable
         if (!slot->HasMany)
         {
             var single = slot->Single;
-            if (single.Sequence > sequence) return default;
+            if (single.Sequence > sequence || single.HasExpired) return default;
             CountLive(single, -1);
             _slots.Remove(mailbox);
             Backlog?.Resize(1, 0);
             return Removed(single);
         }
 
-        var (first, entries, bytes) = (slot->FirstChunk, slot->Entries, slot->Bytes);
-        long messages = 0, receipts = 0, freed = 0;
-        while (first != 0)
+        var (first, last) = (slot->FirstChunk, slot->LastChunk);
+        RemovedEntries removed = default;
+        uint previous = 0;
+        for (var at = first; at != 0;)
         {
-            var chunk = _chunks[first];
-            var list = ChunkSlab.Entries(chunk);
-            while (chunk->Count > 0 && list[chunk->Start].Sequence <= sequence)
-            {
-                var entry = list[chunk->Start];
-                CountLive(entry, -1);
-                if (entry.IsReceipt) receipts++;
-                else messages++;
-                freed += entry.Bytes;
-                chunk->Start++;
-                chunk->Count--;
-            }
-
-            if (chunk->Count > 0) break;
+            var chunk = _chunks[at];
+            if (ChunkSlab.Entries(chunk)[chunk->Start].Sequence > sequence) break;
+            TakeUpTo(chunk, sequence, ref removed);
             var next = chunk->Next;
-            _chunks.Free(first);
-            first = next;
+            if (chunk->Count > 0) previous = at;
+            else Unchain(at, previous, ref first, ref last);
+            at = next;
         }
 
-        Settle(mailbox, slot, first, slot->LastChunk, entries - messages - receipts, bytes - freed);
-        return new RemovedEntries(messages, receipts, freed);
+        Settle(mailbox, slot, first, last, slot->Entries - removed.Messages - removed.Receipts, slot->Bytes - removed.Bytes);
+        return removed;
     }
 
     /// <summary>Takes out one entry, wherever it lies.</summary>
@@ -127,15 +121,7 @@ internal sealed unsafe partial class MailboxIndex(ulong seed) : IDisposable
         CountLive(entry, -1);
         for (var i = position + 1; i < chunk->Start + chunk->Count; i++) list[i - 1] = list[i];
         chunk->Count--;
-        if (chunk->Count == 0)
-        {
-            var next = chunk->Next;
-            if (previous == 0) first = next;
-            else _chunks[previous]->Next = next;
-            if (last == at) last = previous;
-            _chunks.Free(at);
-        }
-
+        if (chunk->Count == 0) Unchain(at, previous, ref first, ref last);
         Settle(mailbox, slot, first, last, slot->Entries - 1, slot->Bytes - entry.Bytes);
         return Removed(entry);
     }
@@ -144,6 +130,14 @@ internal sealed unsafe partial class MailboxIndex(ulong seed) : IDisposable
     {
         var slot = _slots.Find(mailbox);
         return slot is not null && Contains(slot, sequence);
+    }
+
+    /// <summary>Lists mailboxes from a place on, as <see cref="SlotTable.Next"/> finds them; fewer than asked for: there are no more.</summary>
+    public int List(ref int table, ref int slot, Span<ulong> into)
+    {
+        var found = 0;
+        while (found < into.Length && _slots.Next(ref table, ref slot) is var next && next is not null) into[found++] = next->Mailbox;
+        return found;
     }
 
     public MailboxState State(ulong mailbox)
@@ -161,10 +155,10 @@ internal sealed unsafe partial class MailboxIndex(ulong seed) : IDisposable
     }
 
     /// <summary>
-    /// Copies entries above <paramref name="afterSequence"/> in order while their records end at or before <paramref name="committed"/>
+    /// Copies entries above <paramref name="afterSequence"/>, those that have expired or all others, in order while their records end at or before <paramref name="committed"/>
     /// and fit <paramref name="maxBytes"/> together; the first may exceed it if it fits <paramref name="maxFirstBytes"/>. Returns how many.
     /// </summary>
-    public int Collect(ulong mailbox, ulong afterSequence, long committed, long maxBytes, long maxFirstBytes, Span<IndexEntry> into)
+    public int Collect(ulong mailbox, ulong afterSequence, long committed, long maxBytes, long maxFirstBytes, Span<IndexEntry> into, bool expired = false)
     {
         var slot = _slots.Find(mailbox);
         if (slot is null || into.IsEmpty) return 0;
@@ -173,7 +167,7 @@ internal sealed unsafe partial class MailboxIndex(ulong seed) : IDisposable
         if (!slot->HasMany)
         {
             var single = slot->Single;
-            return single.Sequence > afterSequence && Fits(single) ? Take(single, into) : 0;
+            return single.Sequence > afterSequence && single.HasExpired == expired && Fits(single) ? Take(single, into) : 0;
         }
 
         for (var at = slot->FirstChunk; at != 0; at = _chunks[at]->Next)
@@ -184,6 +178,7 @@ internal sealed unsafe partial class MailboxIndex(ulong seed) : IDisposable
             if (list[end - 1].Sequence <= afterSequence) continue;
             for (var i = FirstAbove(chunk, afterSequence); i < end; i++)
             {
+                if (list[i].HasExpired != expired) continue;
                 if (taken == into.Length || !Fits(list[i])) return taken;
                 Take(list[i], into);
             }
@@ -270,6 +265,38 @@ internal sealed unsafe partial class MailboxIndex(ulong seed) : IDisposable
     {
         _slots.Dispose();
         _chunks.Dispose();
+    }
+
+    /// <summary>Takes out of a chunk what is up to a sequence and has not expired; its count may become 0.</summary>
+    private void TakeUpTo(ChunkHeader* chunk, ulong sequence, ref RemovedEntries removed)
+    {
+        var list = ChunkSlab.Entries(chunk);
+        var end = FirstAbove(chunk, sequence);
+        var kept = end;
+        for (var i = end - 1; i >= chunk->Start; i--)
+        {
+            if (list[i].HasExpired)
+            {
+                list[--kept] = list[i];
+                continue;
+            }
+
+            CountLive(list[i], -1);
+            removed += Removed(list[i]);
+        }
+
+        chunk->Count -= (ushort)(kept - chunk->Start);
+        chunk->Start = (ushort)kept;
+    }
+
+    /// <summary>Frees an empty chunk and takes it out of its chain.</summary>
+    private void Unchain(uint chunk, uint previous, ref uint first, ref uint last)
+    {
+        var next = _chunks[chunk]->Next;
+        if (previous == 0) first = next;
+        else _chunks[previous]->Next = next;
+        if (last == chunk) last = previous;
+        _chunks.Free(chunk);
     }
 
     private static RemovedEntries Removed(IndexEntry entry) => new(entry.IsReceipt ? 0 : 1, entry.IsReceipt ? 1 : 0, entry.Bytes);

@@ -95,6 +95,25 @@ internal sealed unsafe class SlotTable : IDisposable
 
     public Enumerator GetEnumerator() => new(this);
 
+    /// <summary>
+    /// The first slot in use at this place or behind it, and the place behind that one; null at the end. The table may change between calls:
+    /// slots that move then are passed over or met twice.
+    /// </summary>
+    public MailboxSlot* Next(ref int table, ref int slot)
+    {
+        for (; table < _tableCount; table++, slot = 0)
+        {
+            // SAFETY: the index is looked at against the capacity of this very moment.
+            while (slot < _tables[table].Capacity)
+            {
+                var found = _tables[table].Slots + slot++;
+                if (found->Mailbox != 0) return found;
+            }
+        }
+
+        return null;
+    }
+
     public void Dispose()
     {
         // SAFETY: each table is freed once; the owner has stopped.

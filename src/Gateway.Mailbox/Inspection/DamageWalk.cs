@@ -176,8 +176,8 @@ internal sealed class DamageWalk
         var page = ReadPage(address);
         var record = _page.AsSpan((int)(address - page) + RecordLayout.LengthBytes, LengthAt((int)(address - page)));
         var type = RecordLayout.TypeOf(record);
-        var hasMailbox = type is >= RecordType.Message and <= RecordType.Moved && record.Length >= RecordLayout.DeviceBytes;
-        var hasSequence = hasMailbox && type is not (RecordType.Window or RecordType.Device) && record.Length >= RecordLayout.RemoveBytes;
+        var hasMailbox = type is (>= RecordType.Message and <= RecordType.Moved) or RecordType.Expire && record.Length >= RecordLayout.DeviceBytes;
+        var hasSequence = hasMailbox && type is not (RecordType.Window or RecordType.Device) && record.Length >= RecordLayout.ExpireBytes;
         var damage = new LogDamage
         {
             Place = PlaceOf(address),

@@ -144,7 +144,7 @@ public sealed class StoppedLog : IDisposable
             var isOfMailbox = type is not (RecordType.Mark or RecordType.Reserve or RecordType.LedgerTotals or RecordType.Gap);
             ulong sequence = type switch
             {
-                RecordType.Message or RecordType.Receipt or RecordType.Moved or RecordType.AckUpTo or RecordType.Remove => RecordLayout.U64(record, RecordLayout.SequenceOffset),
+                RecordType.Message or RecordType.Receipt or RecordType.Moved or RecordType.AckUpTo or RecordType.Expire or RecordType.Remove => RecordLayout.U64(record, RecordLayout.SequenceOffset),
                 RecordType.Reserve => RecordLayout.U64(record, RecordLayout.ReserveSequenceOffset),
                 _ => 0,
             };

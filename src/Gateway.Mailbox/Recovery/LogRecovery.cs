@@ -119,13 +119,15 @@ internal sealed class LogRecovery : IRecordSink
             case RecordType.Moved:
                 if (record.Length < RecordLayout.MessageFixedBytes || RecordLayout.EntryTypeOf(record) is not (RecordType.Message or RecordType.Receipt))
                     throw Malformed(address, type);
-                Owner(record).RecoverMoved(
-                    RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.U64(record, RecordLayout.SequenceOffset), address,
-                    RecordLayout.LogBytes(record.Length), RecordLayout.EntryTypeOf(record) == RecordType.Receipt);
+                Owner(record).RecoverMoved(RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.IndexEntryOf(record, address));
                 break;
             case RecordType.AckUpTo:
                 Require(record, RecordLayout.AckBytes, address, type);
                 Owner(record).RecoverAck(RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.U64(record, RecordLayout.SequenceOffset));
+                break;
+            case RecordType.Expire:
+                Require(record, RecordLayout.ExpireBytes, address, type);
+                Owner(record).RecoverExpiry(RecordLayout.U64(record, RecordLayout.MailboxOffset), RecordLayout.U64(record, RecordLayout.SequenceOffset));
                 break;
             case RecordType.Remove:
                 Require(record, RecordLayout.RemoveBytes, address, type);
@@ -196,7 +198,7 @@ internal sealed class LogRecovery : IRecordSink
         var entry = RecordLayout.ReadEntry(record);
         if (entry.Mailbox == 0 || entry.Sequence is 0 or > Index.IndexEntry.MaxSequence) throw Malformed(address, entry.Type);
         HighestSequence = Math.Max(HighestSequence, entry.Sequence);
-        var result = Owner(record).RecoverEntry(entry, address, RecordLayout.LogBytes(record.Length));
+        var result = Owner(record).RecoverEntry(entry.Mailbox, RecordLayout.IndexEntryOf(record, address));
         if (result == Index.AddResult.OutOfOrder)
         {
             throw new LogCorruptException(

@@ -69,6 +69,19 @@ internal sealed partial class GatewayNode
         }
     }
 
+    public string? ExpirySuspended => _expiry.Reason;
+
+    public async Task<bool> ResumeExpiryAsync(CancellationToken cancel)
+    {
+        // The homes first: one that still finds the clock wrong says so again.
+        await OnEachReactor(host =>
+        {
+            host.Home.ResumeExpiry();
+            return true;
+        }).WaitAsync(cancel);
+        return _expiry.Clear();
+    }
+
     private ConnectionStatus StatusOf(ReactorHost host, SessionStatus s) => new(
         s.Device,
         host.Reactor.RemoteEndPoint(ConnectionId.Unpack(s.Connection))?.ToString() ?? "unknown",

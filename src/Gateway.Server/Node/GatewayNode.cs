@@ -26,6 +26,7 @@ internal sealed partial class GatewayNode : INode
     private readonly SemaphoreSlim _revoking = new(1);
     private readonly Lock _drainGate = new();
     private readonly NodeMeters? _meters;
+    private readonly ExpirySuspension _expiry;
     private ReactorHost[] _hosts = [];
     private PartitionLog[] _partitions = [];
     private MailboxLog? _mailboxLog;
@@ -41,6 +42,7 @@ internal sealed partial class GatewayNode : INode
         _time = time;
         _log = logs.CreateLogger("gateway.node");
         _epochs = new KeyEpochs(keys);
+        _expiry = new ExpirySuspension(options.Data, _log);
         if (options.Metrics) _meters = new NodeMeters(this, options, NodeHost.Version, time);
     }
 
@@ -83,11 +85,20 @@ internal sealed partial class GatewayNode : INode
             _hosts[i].Home.RestoreGeneration(_mailboxLog.Generation);
         }
 
-        _group = new ReactorGroup(TransportOptions(), reactor =>
+        try
         {
-            connections[reactor.Index].Reactor = reactor;
-            return _hosts[reactor.Index];
-        }, OnFatal, _time);
+            _group = new ReactorGroup(TransportOptions(), reactor =>
+            {
+                connections[reactor.Index].Reactor = reactor;
+                return _hosts[reactor.Index];
+            }, OnFatal, _time);
+        }
+        catch (NotSupportedException e)
+        {
+            throw new NodeStartException($"io: {e.Message}", e);
+        }
+
+        _log.LogInformation("{Backend}", _group.Backend);
         _group.Start();
         _running = true;
         Listen();
@@ -102,6 +113,8 @@ internal sealed partial class GatewayNode : INode
         {
             _mailboxLog = MailboxLog.Open(LogOptions(), recovery, _time);
             recovery.TellRepairs();
+            _expiry.Load();
+            foreach (var host in _hosts) host.Home.RestoreClock((uint)(_mailboxLog.HighestRecovered / 1_000_000), _expiry.Reason is not null);
             if (_mailboxLog.Generation > 1) _log.LogInformation("generation {Generation}: the log was restored from a backup", _mailboxLog.Generation);
         }
         catch (LogCorruptException e)
@@ -128,6 +141,7 @@ internal sealed partial class GatewayNode : INode
         MaxUnsentBytes = Math.Min(64 * 1024, _options.MaxUnsent),
         IdleTimeoutMs = (uint)_options.IdleTimeout.TotalMilliseconds,
         DefaultExpirySeconds = (uint)_options.DefaultExpiry.TotalSeconds,
+        MaxClockJumpSeconds = (uint)_options.MaxClockJump.TotalSeconds,
         MaxMailboxEntries = _options.MaxMailboxMessages,
         MaxMailboxBytes = _options.MaxMailboxBytes,
         MaxPendingBytes = _options.MaxPendingBytes / _options.Reactors,
@@ -158,6 +172,7 @@ internal sealed partial class GatewayNode : INode
     {
         Reactors = _options.Reactors,
         PinThreads = _options.PinReactors,
+        Io = _options.Io,
         MaxConnections = Math.Max(1, _options.MaxConnections / _options.Reactors),
         MaxHandshakes = Math.Max(1, _options.MaxHandshakes / _options.Reactors),
         HandshakeTimeoutMs = (int)_options.HandshakeTimeout.TotalMilliseconds,
@@ -253,6 +268,8 @@ internal sealed partial class GatewayNode : INode
         {
             if (node._log.IsEnabled(LogLevel.Debug)) node._log.LogDebug("{Device} is absent and something waits for it", node._keys.Pseudonym(new Address(mailbox)));
         }
+
+        public void OnExpirySuspended(uint clock, uint expected) => node._expiry.Raise(clock, expected);
 
         public void OnLogLost(LogOutcome outcome) => node.Fail(new LogFailedException($"The log can no longer say what is durable ({outcome})."));
     }

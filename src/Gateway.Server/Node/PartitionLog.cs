@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using Gateway.Mailbox;
 using Gateway.Messaging;
 using MailboxState = Gateway.Messaging.MailboxState;
+using OverdueEntry = (ulong Mailbox, ulong Sequence, bool IsRecorded);
 
 namespace Gateway.Server.Node;
 
@@ -73,6 +74,14 @@ internal sealed class PartitionLog : IHomeLog
     public bool TryBeginRead(ulong mailbox, ulong afterSequence, int maxEntries, int maxBytes, ulong token) =>
         _partition.TryBeginRead(mailbox, afterSequence, maxEntries, maxBytes, token);
 
+    public int ListMailboxes(Span<ulong> into, out bool ended) => _partition.ListMailboxes(into, out ended);
+
+    public bool TryBeginExpiredRead(ulong mailbox, int maxEntries, int maxBytes, ulong token) =>
+        _partition.TryBeginExpiredRead(mailbox, maxEntries, maxBytes, token);
+
+    public int FindOverdue(uint nowSeconds, long through, int most, Span<OverdueEntry> into, out bool ended) =>
+        _partition.FindOverdue(nowSeconds, through, most, into, out ended);
+
     public bool TryTakePage([NotNullWhen(true)] out ILogPage? page)
     {
         page = null;
@@ -87,6 +96,7 @@ internal sealed class PartitionLog : IHomeLog
         LogRecordType.Message => RecordType.Message,
         LogRecordType.Receipt => RecordType.Receipt,
         LogRecordType.AckUpTo => RecordType.AckUpTo,
+        LogRecordType.Expire => RecordType.Expire,
         LogRecordType.Remove => RecordType.Remove,
         LogRecordType.Window => RecordType.Window,
         LogRecordType.Device => RecordType.Device,

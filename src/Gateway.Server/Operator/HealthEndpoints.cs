@@ -62,6 +62,7 @@ internal sealed class HealthEndpoints(INode node, GatewayOptions options, string
         var stalled = node.StalledFor;
         if (stalled >= DeadlockAfter) yield return Stalled(stalled);
         if (counters.Log.DiskFull) yield return "the disk has no room for another segment of the log: messages are refused until it has";
+        if (node.ExpirySuspended is { } suspended) yield return suspended;
         var unread = counters.Reactors.Sum(r => r.PausedByBudget);
         if (unread > 0) yield return string.Create(CultureInfo.InvariantCulture, $"{unread} connections are not read because buffers are over their budget");
         foreach (var q in queues)

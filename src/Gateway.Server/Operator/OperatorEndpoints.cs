@@ -27,6 +27,7 @@ internal sealed class OperatorEndpoints(INode node, NodeKeys keys, LogLevelSwitc
         ops.MapGet("/counters", () => node.GetCounters());
         ops.MapGet("/devices/{address}", EpochAsync);
         ops.MapPost("/devices/{address}/revoke", RevokeAsync);
+        ops.MapPost("/expiry/resume", ResumeExpiryAsync);
         ops.MapGet("/log-level", () => new LogLevelBody(LogLevels.Format(level.Level)));
         ops.MapPut("/log-level", SetLogLevel);
     }
@@ -62,6 +63,13 @@ internal sealed class OperatorEndpoints(INode node, NodeKeys keys, LogLevelSwitc
         var epoch = await node.RevokeAsync(parsed, cancel);
         log.LogInformation("An operator revoked the keys of {Device}: the epoch is {Epoch}", keys.Pseudonym(parsed), epoch);
         return Results.Json(new DeviceBody(parsed, epoch));
+    }
+
+    private async Task<IResult> ResumeExpiryAsync(CancellationToken cancel)
+    {
+        var resumed = await node.ResumeExpiryAsync(cancel);
+        if (resumed) log.LogInformation("An operator resumed expiry");
+        return Results.Json(new ResumeBody(resumed));
     }
 
     private IResult SetLogLevel(LogLevelBody body)

@@ -41,6 +41,9 @@ internal sealed record DeviceBody(Address Address, uint Epoch);
 /// <summary>The answer to kick: sessions closed.</summary>
 internal sealed record KickBody(Address Address, int Closed);
 
+/// <summary>The answer to resuming expiry: whether it was suspended.</summary>
+internal sealed record ResumeBody(bool Resumed);
+
 /// <summary>GET and PUT /ops/log-level.</summary>
 internal sealed record LogLevelBody(string? Level);
 

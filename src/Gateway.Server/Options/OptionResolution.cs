@@ -1,4 +1,5 @@
 using System.Net;
+using Gateway.Transport;
 
 namespace Gateway.Server.Options;
 
@@ -97,6 +98,10 @@ internal sealed record OptionResolution(GatewayOptions? Options, OptionValues Va
         var possible = limits.Connections;
         var wanted = values.Get(OptionTable.MaxConnections);
         if (wanted <= possible) return;
+        // Asked for, the connections are to be had; the default asks for nothing, and epoll is what most is known of.
+        var io = values.Get(OptionTable.Io);
+        if (io == IoBackend.Uring) return;
+        if (io == IoBackend.Auto && limits.HasUring && values.Source(OptionTable.MaxConnections) != OptionSource.Default) return;
         values.Adjust(OptionTable.MaxConnections, possible);
         notes.Add($"max-connections is {possible} in place of {wanted}: this process may open {limits.OpenFiles} files (ulimit -n)");
     }

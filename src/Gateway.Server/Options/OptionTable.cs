@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Gateway.Protocol;
+using Gateway.Transport;
 using Microsoft.Extensions.Logging;
 
 namespace Gateway.Server.Options;
@@ -28,11 +29,15 @@ public static class OptionTable
 
     public static readonly Option<bool> PinReactors = OptionKinds.Switch("pin-reactors", "on", "bind each reactor to its core");
 
+    public static readonly Option<IoBackend> Io = OptionKinds.Choice(
+        "io", "auto", "epoll, io_uring, or auto: io_uring when more connections are asked for than the process may open files",
+        ("auto", IoBackend.Auto), ("epoll", IoBackend.Epoll), ("uring", IoBackend.Uring));
+
     public static readonly Option<int> ListenBacklog = OptionKinds.Count(
         "listen-backlog", "4096", 1, 65535, "connections the kernel holds before they are accepted, a reactor");
 
     public static readonly Option<int> MaxConnections = OptionKinds.Count(
-        "max-connections", "1000000", 1, 16_000_000, "open connections; lowered to what the process may open");
+        "max-connections", "1000000", 1, 16_000_000, "open connections, which rings and tables are sized for; without io_uring lowered to what the process may open");
 
     public static readonly Option<int> MaxHandshakes = OptionKinds.Count(
         "max-handshakes", "16384", 1, 1_000_000, "connections not yet authenticated; beyond it accepting waits");
@@ -55,6 +60,9 @@ public static class OptionTable
 
     public static readonly Option<TimeSpan> DefaultExpiry = OptionKinds.Duration(
         "default-expiry", "30d", "1s", "3650d", "life of a pending message whose sender names none");
+
+    public static readonly Option<TimeSpan> MaxClockJump = OptionKinds.Duration(
+        "max-clock-jump", "7d", "1m", "3650d", "by which the clock may be ahead of when the node last ran before nothing expires until an operator agrees");
 
     public static readonly Option<int> MaxMailboxMessages = OptionKinds.Count(
         "max-mailbox-messages", "100000", 1, 100_000_000, "pending in one mailbox; beyond it senders are refused for now");
@@ -117,8 +125,8 @@ public static class OptionTable
     public static IReadOnlyList<Option> All { get; } =
     [
         Config, Data, NativeListen, OperatorListen,
-        Reactors, PinReactors, ListenBacklog, MaxConnections, MaxHandshakes, MaxBody, MaxUnsent, BufferSoft, BufferHard,
-        HandshakeTimeout, FrameTimeout, IdleTimeout, RedeliverAfter, DefaultExpiry, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
+        Reactors, PinReactors, Io, ListenBacklog, MaxConnections, MaxHandshakes, MaxBody, MaxUnsent, BufferSoft, BufferHard,
+        HandshakeTimeout, FrameTimeout, IdleTimeout, RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
         Durability, CommitProgressTimeout, SegmentSize, LogMemory, LogPage,
         DrainTime, ReconnectSpread, Metrics, LogFormat, Level,
     ];

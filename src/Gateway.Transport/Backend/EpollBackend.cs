@@ -1,3 +1,4 @@
+using System.Net;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Gateway.Transport.Connections;
@@ -23,7 +24,7 @@ internal sealed unsafe class EpollBackend : IReactorBackend
     private const uint EndEvents = EpollEvent.PeerHangUp | EpollEvent.HangUp | EpollEvent.Error;
 
     private readonly ConnectionTable _table;
-    private readonly Func<int, int> _accept;
+    private readonly Func<int>? _acceptFault;
     private readonly int _acceptsPerTurn;
     private readonly int _maxEvents;
     private readonly byte* _events;
@@ -46,12 +47,11 @@ internal sealed unsafe class EpollBackend : IReactorBackend
 
     /// <param name="table">The reactor's slots.</param>
     /// <param name="options">Batch sizes.</param>
-    /// <param name="accept">accept4, given in so that a test can run out of descriptors.</param>
     /// <exception cref="IOException">The kernel refused a descriptor.</exception>
-    public EpollBackend(ConnectionTable table, ReactorGroupOptions options, Func<int, int> accept)
+    public EpollBackend(ConnectionTable table, ReactorGroupOptions options)
     {
         _table = table;
-        _accept = accept;
+        _acceptFault = options.AcceptFault;
         _acceptsPerTurn = options.AcceptsPerTurn;
         _maxEvents = options.EventsPerWait;
         _receiveBytes = options.ReceiveBytesPerTurn;
@@ -62,6 +62,14 @@ internal sealed unsafe class EpollBackend : IReactorBackend
         _wake = Check(Syscalls.EventDescriptor(), "eventfd");
         // Edge-triggered, so that each signal is an event and the counter never needs to be read; it would take 2^64 signals to fill.
         Check(Syscalls.EpollControl(_epoll, Syscalls.EpollControlAdd, _wake, EpollEvent.In | EpollEvent.EdgeTriggered, WakeMark), "epoll_ctl");
+    }
+
+    public void Begin()
+    {
+    }
+
+    public void BeginTurn(uint tick)
+    {
     }
 
     public int AttachListener(uint listener, int descriptor)
@@ -75,8 +83,33 @@ internal sealed unsafe class EpollBackend : IReactorBackend
 
     public void CancelAccept(uint listener) => Arm(listener, false);
 
+    // One is accepted at a time, and the reactor cancels before the next.
+    public void AllowAccepts(int room)
+    {
+    }
+
     public int Attach(uint slot) =>
         Syscalls.EpollControl(_epoll, Syscalls.EpollControlAdd, _table[slot].Descriptor, ConnectionEvents, _table.IdOf(slot).Packed);
+
+    public void Refuse(int accepted) => _ = Syscalls.Close(accepted);
+
+    public int Adopt(uint slot, int descriptor)
+    {
+        _table[slot].Descriptor = descriptor;
+        return Attach(slot);
+    }
+
+    public int Connect(uint slot, IPEndPoint remote, IPAddress? source)
+    {
+        var descriptor = Syscalls.OpenOutbound(remote, source);
+        if (descriptor < 0) return descriptor;
+        var result = Syscalls.BeginConnect(descriptor, remote);
+        if (result >= 0) return Adopt(slot, descriptor);
+        _ = Syscalls.Close(descriptor);
+        return result;
+    }
+
+    public IPEndPoint? RemoteEndPoint(uint slot) => Syscalls.RemoteEndPoint(_table[slot].Descriptor);
 
     public void SubmitReceive(uint slot)
     {
@@ -117,10 +150,22 @@ internal sealed unsafe class EpollBackend : IReactorBackend
         return taken;
     }
 
+    // Sends are performed when they are submitted.
+    public void Submit()
+    {
+    }
+
+    public bool TryReapSent(out Completion completion)
+    {
+        completion = default;
+        return false;
+    }
+
     public void ShutdownSend(uint slot) => _ = Syscalls.ShutdownSend(_table[slot].Descriptor);
 
-    public int Detach(uint slot)
+    public int Detach(uint slot, out bool idle)
     {
+        idle = true;
         ref var s = ref _table[slot];
         _ = Syscalls.EpollControl(_epoll, Syscalls.EpollControlDelete, s.Descriptor, 0, 0);
         var descriptor = s.Descriptor;
@@ -192,6 +237,12 @@ internal sealed unsafe class EpollBackend : IReactorBackend
     {
         if (_disposed) return;
         _disposed = true;
+        // The reactor left none; one that failed did.
+        for (uint slot = 0; slot < _table.High; slot++)
+        {
+            if (_table[slot].State != SlotState.Free) Close(slot, reset: false);
+        }
+
         foreach (var listener in _listeners) _ = Syscalls.Close(listener.Descriptor);
         _ = Syscalls.Close(_epoll);
         _ = Syscalls.Close(_wake);
@@ -230,7 +281,7 @@ internal sealed unsafe class EpollBackend : IReactorBackend
         var listener = _listeners[(int)_accepting];
         while (listener.Armed && _acceptsLeft-- > 0)
         {
-            var result = _accept(listener.Descriptor);
+            var result = _acceptFault?.Invoke() is > 0 and var fault ? -fault : Syscalls.Accept(listener.Descriptor);
             if (result == -Errno.EAGAIN) break;
             // The client gave up while it waited in the queue; accept(2) says to go on as after EAGAIN.
             if (result is -Errno.EINTR or -Errno.ECONNABORTED or -Errno.EPROTO) continue;

@@ -1,9 +1,11 @@
+using System.Net;
+
 namespace Gateway.Transport.Backend;
 
 internal enum CompletionKind : byte
 {
     None = 0,
-    /// <summary>A listener's accept: Slot is the listener, Result a descriptor or a negated errno.</summary>
+    /// <summary>A listener's accept: Slot is the listener, Result what <see cref="IReactorBackend.Attach"/> takes, or a negated errno.</summary>
     Accepted = 1,
     /// <summary>Result is 0 or a negated errno.</summary>
     Connected = 2,
@@ -33,10 +35,18 @@ internal readonly ref struct Completion
 /// The kernel's side of a reactor as three batch verbs: operations are submitted (now or with the next wait, as the backend likes), one
 /// wait collects, and completions are reaped one by one. Completions carry the generation they were submitted under; the reactor drops
 /// stale ones. A backend over readiness (epoll) performs operations when they are reaped; one over completions (io_uring) has them
-/// performed. All on the reactor's thread but <see cref="Wake"/>.
+/// performed. A slot's descriptor is the backend's own: nobody else gives it to the kernel. All on the reactor's thread but
+/// <see cref="Wake"/>, and <see cref="IDisposable.Dispose"/>, which comes after that thread has ended and closes whatever is left.
 /// </summary>
 internal interface IReactorBackend : IDisposable
 {
+    /// <summary>Takes possession on the reactor's thread, before any other verb.</summary>
+    /// <exception cref="IOException">The kernel refuses what the backend needs.</exception>
+    void Begin();
+
+    /// <summary>A turn begins: <paramref name="tick"/> is the reactor's, by which busy connections are told from quiet ones.</summary>
+    void BeginTurn(uint tick);
+
     /// <summary>Takes on a listening socket; returns 0 or a negated errno. Accepting starts with <see cref="SubmitAccept"/>.</summary>
     int AttachListener(uint listener, int descriptor);
 
@@ -45,8 +55,23 @@ internal interface IReactorBackend : IDisposable
     /// <summary>No Accepted completion follows until the next <see cref="SubmitAccept"/>, but for one already on its way.</summary>
     void CancelAccept(uint listener);
 
-    /// <summary>Takes on a slot's descriptor; returns 0 or a negated errno. For a slot in state Connecting a Connected completion follows.</summary>
+    /// <summary>How many more connections may be accepted, by all listeners together, until this is said again.</summary>
+    void AllowAccepts(int room);
+
+    /// <summary>Takes on what an Accepted completion brought, which stands in the slot as its descriptor; returns 0 or a negated errno.</summary>
     int Attach(uint slot);
+
+    /// <summary>Closes what an Accepted completion brought and no slot takes.</summary>
+    void Refuse(int accepted);
+
+    /// <summary>Takes on a descriptor of the process, which is the backend's from here on, also when it fails: 0 or a negated errno.</summary>
+    int Adopt(uint slot, int descriptor);
+
+    /// <summary>Begins to connect a slot; a Connected completion follows when 0 is returned, none after a negated errno.</summary>
+    int Connect(uint slot, IPEndPoint remote, IPAddress? source);
+
+    /// <summary>The peer's address; null when the kernel does not say.</summary>
+    IPEndPoint? RemoteEndPoint(uint slot);
 
     /// <summary>Asks for one Received completion. Submitting again before it came changes nothing.</summary>
     void SubmitReceive(uint slot);
@@ -56,15 +81,25 @@ internal interface IReactorBackend : IDisposable
 
     /// <summary>
     /// Sends bytes; one submission a slot at a time. Returns how many were taken at once, or a negated errno when the connection is
-    /// broken. When fewer than all were taken a Sent completion follows, and the bytes must stay where they are, unchanged, until then.
+    /// broken. When fewer than all were taken a Sent completion follows, and the bytes must stay where they are, unchanged, until then, or
+    /// until the slot's Closed.
     /// </summary>
     int SubmitSend(uint slot, ReadOnlySpan<byte> pinned);
+
+    /// <summary>Hands what was submitted to the kernel now: what it takes without waiting can be had by <see cref="TryReapSent"/>.</summary>
+    void Submit();
+
+    /// <summary>Takes the next Sent completion that <see cref="Submit"/> brought, ahead of all others; or the Closed of a slot whose send was its last operation.</summary>
+    bool TryReapSent(out Completion completion);
 
     /// <summary>Ends our side of the connection after what was sent.</summary>
     void ShutdownSend(uint slot);
 
-    /// <summary>Gives the descriptor up without closing it and returns it; nothing is in flight afterwards.</summary>
-    int Detach(uint slot);
+    /// <summary>
+    /// Gives the connection up as a descriptor of the process, without closing it. A negated errno: not now, nothing has changed, and
+    /// completions of a receive or a send under way may still come. <paramref name="idle"/> as <see cref="Close"/> returns it.
+    /// </summary>
+    int Detach(uint slot, out bool idle);
 
     /// <summary>
     /// Closes the slot's descriptor; <paramref name="reset"/> drops unsent data and resets the connection. True when nothing is in flight

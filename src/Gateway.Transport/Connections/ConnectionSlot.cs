@@ -32,6 +32,25 @@ internal enum PollFlags : byte
     HungUp = 8,
     /// <summary>The kernel took less than it was given; a Sent completion follows.</summary>
     SendBlocked = 16,
+    /// <summary>Stands in the io_uring backend's queue of busy connections.</summary>
+    Busy = 32,
+}
+
+/// <summary>What io_uring has in flight for a slot; each ends with one last completion.</summary>
+[Flags]
+internal enum Flight : byte
+{
+    None = 0,
+    Poll = 1,
+    QuietPoll = 2,
+    Receive = 4,
+    Multishot = 8,
+    Send = 16,
+    Connect = 32,
+    Close = 64,
+    /// <summary>What is in flight and carries bytes was asked to end.</summary>
+    Ending = 128,
+    Any = Poll | QuietPoll | Receive | Multishot | Send | Connect | Close,
 }
 
 /// <summary>What the reactor knows of a slot.</summary>
@@ -63,14 +82,16 @@ internal enum SlotFlags : ushort
 /// All that an idle connection costs: 64 bytes of native memory, one cache line. Touched by its reactor's thread alone.
 /// <code>
 ///  0 generation u32            | 4 state u8, poll flags u8, flags u16
-///  8 descriptor i32            | 12 timer next u32
+///  8 descriptor i32, the backend's: of the process, or ring and place in its table; negative: none
+/// 12 timer next u32
 /// 16 timer previous u32        | 20 timer due u32, a tick
 /// 24 last received u32, a tick | 28 application due u32, a tick, 0 none
 /// 32 deadline u32, a tick: of the handshake, the connect or the linger time
 /// 36 input u32: index of the lease with kept bytes, 0 none
 /// 40 output u32: index of the output record, 0 none
 /// 44 link u32: next free slot  | 48 tag u64, the application's
-/// 56 filter u32: kept for TLS and WebSocket state | 60 ring u32: kept for a backend with several rings
+/// 56 filter u32: kept for TLS and WebSocket state
+/// 60 flight u8, heat u8, slice u16: of the io_uring backend
 /// </code>
 /// </summary>
 [StructLayout(LayoutKind.Explicit, Size = SizeBytes)]
@@ -97,9 +118,15 @@ internal struct ConnectionSlot
     [FieldOffset(44)] public uint Link;
     [FieldOffset(48)] public ulong Tag;
     [FieldOffset(56)] public uint Filter;
-    [FieldOffset(60)] public uint Ring;
+    [FieldOffset(60)] public Flight Flight;
+    /// <summary>Short receives in quick succession, up to 255.</summary>
+    [FieldOffset(61)] public byte Heat;
+    /// <summary>Which part of the arena a receive in flight fills.</summary>
+    [FieldOffset(62)] public ushort Slice;
 
     public readonly bool Has(SlotFlags flags) => (Flags & flags) != 0;
 
     public readonly bool Has(PollFlags flags) => (Poll & flags) != 0;
+
+    public readonly bool Has(Flight flight) => (Flight & flight) != 0;
 }

@@ -11,13 +11,20 @@ namespace Gateway.Transport.Linux;
 /// </summary>
 internal static unsafe partial class Syscalls
 {
+    public const int SocketLevel = 1;
+    public const int SocketErrorOption = 4;
+    public const int SocketLingerOption = 13;
+    public const int ShutdownWrite = 1;
+    public const uint MessageDontWait = 0x40;
+    public const uint MessageNoSignal = 0x4000;
+
     private const int SockStream = 1;
     private const int SockNonBlock = 0x800;
     private const int SockCloseOnExec = 0x8_0000;
-    private const int SolSocket = 1;
+    private const int SolSocket = SocketLevel;
     private const int SoReuseAddress = 2;
-    private const int SoError = 4;
-    private const int SoLinger = 13;
+    private const int SoError = SocketErrorOption;
+    private const int SoLinger = SocketLingerOption;
     private const int SoReusePort = 15;
     private const int IpProtoIp = 0;
     private const int IpBindAddressNoPort = 24;
@@ -25,8 +32,6 @@ internal static unsafe partial class Syscalls
     private const int TcpNoDelay = 1;
     private const int IpProtoIpv6 = 41;
     private const int Ipv6Only = 26;
-    private const int MsgNoSignal = 0x4000;
-    private const int ShutWrite = 1;
     private const int ProtNone = 0;
     private const int ProtReadWrite = 3;
     private const int MapPrivateAnonymous = 0x22;
@@ -50,7 +55,7 @@ internal static unsafe partial class Syscalls
 
     public static int EpollWait(int epoll, byte* events, int maxEvents, int timeoutMs) => Result(epoll_wait(epoll, events, maxEvents, timeoutMs));
 
-    public static int EventDescriptor() => Result(eventfd(0, SockNonBlock | SockCloseOnExec));
+    public static int EventDescriptor(bool blocking = false) => Result(eventfd(0, (blocking ? 0 : SockNonBlock) | SockCloseOnExec));
 
     /// <summary>Adds 1 to an event descriptor's counter.</summary>
     public static int Signal(int eventDescriptor)
@@ -61,14 +66,14 @@ internal static unsafe partial class Syscalls
 
     public static int Receive(int descriptor, byte* buffer, int length) => (int)Result(recv(descriptor, buffer, length, 0));
 
-    public static int Send(int descriptor, byte* buffer, int length) => (int)Result(send(descriptor, buffer, length, MsgNoSignal));
+    public static int Send(int descriptor, byte* buffer, int length) => (int)Result(send(descriptor, buffer, length, (int)MessageNoSignal));
 
     /// <summary>Takes one connection off a listener's queue, non-blocking and close-on-exec.</summary>
     public static int Accept(int listener) => Result(accept4(listener, null, null, SockNonBlock | SockCloseOnExec));
 
     public static int Close(int descriptor) => Result(close(descriptor));
 
-    public static int ShutdownSend(int descriptor) => Result(shutdown(descriptor, ShutWrite));
+    public static int ShutdownSend(int descriptor) => Result(shutdown(descriptor, ShutdownWrite));
 
     public static int SetNoDelay(int descriptor) => SetOption(descriptor, IpProtoTcp, TcpNoDelay, 1);
 
@@ -100,19 +105,17 @@ internal static unsafe partial class Syscalls
 
         var result = SetOption(descriptor, SolSocket, SoReuseAddress, 1);
         if (result >= 0) result = SetOption(descriptor, SolSocket, SoReusePort, 1);
+        // Accepted sockets inherit it.
+        if (result >= 0) result = SetNoDelay(descriptor);
         if (result >= 0 && endpoint.AddressFamily == AddressFamily.InterNetworkV6) result = SetOption(descriptor, IpProtoIpv6, Ipv6Only, 1);
         if (result >= 0) result = Result(bind(descriptor, address, (uint)length));
         if (result >= 0) result = Result(listen(descriptor, backlog));
         return CloseUnless(result >= 0, descriptor, result);
     }
 
-    /// <summary>A non-blocking socket whose connect has begun. <paramref name="source"/>'s port is chosen at connect time, so that ports are shared across destinations.</summary>
-    public static int OpenConnection(IPEndPoint remote, IPAddress? source)
+    /// <summary>A non-blocking socket to connect with. <paramref name="source"/>'s port is chosen at connect time, so that ports are shared across destinations.</summary>
+    public static int OpenOutbound(IPEndPoint remote, IPAddress? source)
     {
-        var address = stackalloc byte[SocketAddress.MaxLength];
-        var length = SocketAddress.Write(remote, address);
-        if (length == 0) return -Errno.EAFNOSUPPORT;
-
         var descriptor = OpenSocket(remote.AddressFamily);
         if (descriptor < 0) return descriptor;
 
@@ -125,9 +128,18 @@ internal static unsafe partial class Syscalls
             if (result >= 0) result = Result(bind(descriptor, local, (uint)localLength));
         }
 
-        if (result >= 0) result = Result(connect(descriptor, address, (uint)length));
+        return CloseUnless(result >= 0, descriptor, result);
+    }
+
+    /// <summary>Begins to connect a non-blocking socket: 0, also when it is under way, or a negated errno.</summary>
+    public static int BeginConnect(int descriptor, IPEndPoint remote)
+    {
+        var address = stackalloc byte[SocketAddress.MaxLength];
+        var length = SocketAddress.Write(remote, address);
+        if (length == 0) return -Errno.EAFNOSUPPORT;
+        var result = Result(connect(descriptor, address, (uint)length));
         // An interrupted non-blocking connect goes on in the background, as one in progress does; connect(2).
-        return CloseUnless(result >= 0 || result is -Errno.EINPROGRESS or -Errno.EINTR, descriptor, result);
+        return result is -Errno.EINPROGRESS or -Errno.EINTR ? 0 : result;
     }
 
     /// <summary>The address a socket is bound to; null when the kernel does not say.</summary>

@@ -210,6 +210,7 @@ internal sealed class Life : IDisposable
             {
                 Type = RecordType.Remove, Mailbox = mailbox, Sequence = _random.Next(2) == 0 ? state.First : state.Last, Kind = (byte)_random.Next(1, 5), Reason = (ushort)_random.Next(20),
             },
+            < 22 when state.Entries > 0 => new Entry { Type = RecordType.Expire, Mailbox = mailbox, Sequence = _random.Next(2) == 0 ? state.First : state.Last },
             < 26 => WindowOf(device, _knowledge.NextWindow(device)),
             < 29 => new Entry { Type = RecordType.Device, Mailbox = device, Incarnation = _knowledge.NextKeyEpoch(device) },
             _ => NewMessage(partition, mailbox, state.Last, device, isReceipt: draw > 88),
@@ -227,6 +228,8 @@ internal sealed class Life : IDisposable
         var status = PartitionOf(entry.Mailbox).Append(entry.ToRecord(), out var position);
         switch (status)
         {
+            case AppendStatus.Ok when position <= _lastPosition:
+                return true; // what changes nothing is not written
             case AppendStatus.Ok:
                 _journal.OnAppended(entry with { Position = position });
                 _lastPosition = position;
@@ -371,8 +374,11 @@ internal sealed class Life : IDisposable
         var pending = 0L;
         for (var mailbox = 1UL; mailbox <= (ulong)_settings.Mailboxes; mailbox++)
         {
-            CheckMailbox(mailbox, model.Pending(mailbox));
-            pending += model.Pending(mailbox).Count;
+            var all = model.Pending(mailbox);
+            CheckState(mailbox, all);
+            CheckRead(mailbox, [.. all.Where(e => !model.HasExpired(e))]);
+            CheckExpired(mailbox, [.. all.Where(model.HasExpired)]);
+            pending += all.Count;
         }
 
         var partitions = Enumerable.Range(0, _settings.Partitions).Select(_log.Partition).ToArray();
@@ -408,12 +414,32 @@ internal sealed class Life : IDisposable
         }
     }
 
-    private void CheckMailbox(ulong mailbox, IReadOnlyList<Entry> expected)
+    private void CheckState(ulong mailbox, IReadOnlyList<Entry> expected)
     {
-        var partition = PartitionOf(mailbox);
-        var state = partition.State(mailbox);
+        var state = PartitionOf(mailbox).State(mailbox);
         var wanted = expected.Count == 0 ? default : new MailboxState(expected.Count, expected.Sum(e => (long)e.LogBytes), expected[0].Sequence, expected[^1].Sequence);
         if (state != wanted) throw new PromiseBrokenException($"Mailbox {mailbox} holds {state}, not {wanted}.");
+    }
+
+    /// <summary>What has expired is there as that; a page of it stands for all.</summary>
+    private void CheckExpired(ulong mailbox, IReadOnlyList<Entry> expected)
+    {
+        var partition = PartitionOf(mailbox);
+        if (!partition.TryBeginExpiredRead(mailbox, 1000, 8192, token: mailbox)) throw new PromiseBrokenException("No page to read with.");
+        MailboxPage? page = null;
+        WaitUntil(() => partition.TryTakePage(out page!), "a page");
+        if ((page!.Count == 0) != (expected.Count == 0)) throw new PromiseBrokenException($"Of mailbox {mailbox}'s {expected.Count} expired entries a page has {page.Count}.");
+        for (var read = 0; page.TryNext(out var record); read++)
+        {
+            if (read >= expected.Count || !expected[read].Is(record)) throw new PromiseBrokenException($"Mailbox {mailbox}: sequence {record.Sequence} has not expired.");
+        }
+
+        page.Release();
+    }
+
+    private void CheckRead(ulong mailbox, IReadOnlyList<Entry> expected)
+    {
+        var partition = PartitionOf(mailbox);
         for (var read = 0; read < expected.Count;)
         {
             var after = read == 0 ? 0 : expected[read - 1].Sequence;

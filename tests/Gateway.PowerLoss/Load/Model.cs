@@ -18,6 +18,11 @@ internal sealed class Model
 
     public Ledger Ledger => new(Column(_messages), Column(_receipts));
 
+    /// <summary>Sequences whose expiry is recorded: pending, but neither read nor acknowledged.</summary>
+    private readonly HashSet<(ulong Mailbox, ulong Sequence)> _expired = [];
+
+    public bool HasExpired(Entry entry) => _expired.Contains((entry.Mailbox, entry.Sequence));
+
     public IReadOnlyList<Entry> Pending(ulong mailbox) => _mailboxes.TryGetValue(mailbox, out var pending) ? pending : [];
 
     private void Apply(Entry entry)
@@ -30,7 +35,10 @@ internal sealed class Model
                 Count(entry, 0);
                 break;
             case RecordType.AckUpTo:
-                Take(entry.Mailbox, e => e.Sequence <= entry.Sequence, 1);
+                Take(entry.Mailbox, e => e.Sequence <= entry.Sequence && !HasExpired(e), 1);
+                break;
+            case RecordType.Expire:
+                _expired.Add((entry.Mailbox, entry.Sequence));
                 break;
             case RecordType.Remove:
                 Take(entry.Mailbox, e => e.Sequence == entry.Sequence, 1 + entry.Kind);

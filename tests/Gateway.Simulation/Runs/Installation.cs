@@ -32,6 +32,7 @@ internal sealed class Installation
         Slot = slot;
         Device = run.Net.AddDevice(slot.Address);
         Device.Acknowledges = false;
+        Device.MayMissEntries = run.Plan.MessagesExpire;
         Device.TrustsSettled = chance.OneIn(2);
         Device.KeyEpoch = run.Net.CurrentEpoch(slot.Address);
         Device.Rejects = delivered => (IsRejecting && _rejected.Add(delivered.Sequence)) || _rejected.Contains(delivered.Sequence);
@@ -161,8 +162,8 @@ internal sealed class Installation
         {
             var to = _run.Plan.Devices[_chance.Next(_run.Plan.Devices.Count)];
             var number = _chance.OneIn(9) && LastMessage() is { } read
-                ? Device.Enqueue(read.From, ReadBodyOf(read), SendKind.Read)
-                : Device.Enqueue(to, BodyOf());
+                ? Device.Enqueue(read.From, ReadBodyOf(read), SendKind.Read, Life())
+                : Device.Enqueue(to, BodyOf(), expirySeconds: Life());
             var entry = Device.Outbox[number];
             if (!IsBlocked(entry.To, number)) Device.Transmit(number);
             else HasRefused = true;
@@ -173,6 +174,8 @@ internal sealed class Installation
         if (_chance.OneIn(25)) Device.GiveCredit(Device.CreditMessages, Device.CreditBytes);
         if (_chance.OneIn(25) && Device.Outbox.Count != 0) Device.Transmit(Device.Outbox.Keys.First());
     }
+
+    private uint Life() => _run.Plan.MessagesExpire ? (uint)_chance.Pick(0, 1, 1, 2, 4) : 0;
 
     private Delivered? LastMessage() => Device.Inbox.Count == 0 ? null : Device.Inbox[^1];
 

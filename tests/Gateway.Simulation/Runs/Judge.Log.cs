@@ -13,7 +13,10 @@ internal sealed partial class Judge
     private bool _isRecovering;
 
     /// <summary>Where the log says what became of a message: the first receipt of each kind that names it. 0: none.</summary>
-    private readonly Dictionary<Origin, (long Delivered, long Rejected)> _told = [];
+    private readonly Dictionary<Origin, (long Delivered, long Rejected, long Expired)> _told = [];
+
+    /// <summary>The latest that the wall clock has ever said, seconds since 1970.</summary>
+    private uint _latestSeconds;
 
     private readonly HashSet<(ulong Device, uint Incarnation)> _durableWindows = [];
     private readonly Queue<(long Position, ulong Device, uint Incarnation)> _windows = new();
@@ -41,6 +44,7 @@ internal sealed partial class Judge
     public void ReadLog()
     {
         _watch.Read();
+        _latestSeconds = Math.Max(_latestSeconds, _net.Clock.UnixSeconds);
         var store = _net.Store;
         while (_read < store.Appended)
         {
@@ -52,6 +56,9 @@ internal sealed partial class Judge
                     break;
                 case LogRecordType.AckUpTo:
                     OnAcknowledged(record);
+                    break;
+                case LogRecordType.Expire:
+                    OnExpired(record);
                     break;
                 case LogRecordType.Remove:
                     OnRemoved(record);
@@ -116,7 +123,8 @@ internal sealed partial class Judge
 
         var isReceipt = record.Type == LogRecordType.Receipt;
         mailbox.Pending.Add(new PendingView(
-            record.Sequence, _read, record.Sender, record.Incarnation, record.Number, isReceipt, record.BodyBytes));
+            record.Sequence, _read, record.Sender, record.Incarnation, record.Number, isReceipt, record.BodyBytes,
+            record.ExpiresAt == 0 ? 0 : record.ExpiresAt - record.EnqueuedAt, _isRecovering ? null : _net.Clock.NowMs, HasExpired: false));
         if (record.Incarnation == 0)
         {
             OnReceipt(record);
@@ -148,6 +156,13 @@ internal sealed partial class Judge
                 Require(message.Sequence <= peer.Processed, $"P2: {origin} is told to be delivered, and its device has acknowledged {peer.Processed}, not {message.Sequence}");
                 if (told.Delivered == 0) told.Delivered = _read;
             }
+            else if ((ReceiptKind)record.Kind == ReceiptKind.Expired)
+            {
+                Require(
+                    peer.Expired.ContainsKey(message.Sequence) || peer.Pending.Exists(e => e.Sequence == message.Sequence && e.HasExpired),
+                    $"Rule 10: {origin} is told to have expired, which no record says");
+                if (told.Expired == 0) told.Expired = _read;
+            }
             else
             {
                 Require((ReceiptKind)record.Kind == ReceiptKind.Rejected, $"P2: {origin} is told to be {(ReceiptKind)record.Kind}");
@@ -163,11 +178,9 @@ internal sealed partial class Judge
     private void OnAcknowledged(StoredRecord record)
     {
         var mailbox = Mailbox(record.Mailbox);
-        var gone = 0;
-        while (gone < mailbox.Pending.Count && mailbox.Pending[gone].Sequence <= record.Sequence) gone++;
-        for (var i = 0; i < gone && !_isRecovering; i++)
+        var gone = mailbox.Pending.FindAll(e => e.Sequence <= record.Sequence && !e.HasExpired);
+        foreach (var entry in _isRecovering ? [] : gone)
         {
-            var entry = mailbox.Pending[i];
             Require(entry.Sequence <= mailbox.Processed, $"P3: {entry.Sequence} of {record.Mailbox:x} leaves its mailbox; its device has acknowledged {mailbox.Processed}");
             Require(!mailbox.ToldRejected.Contains(entry.Sequence), $"Rule 11: {entry.Sequence} of {record.Mailbox:x} was rejected and leaves its mailbox as acknowledged");
             if (entry.IsReceipt) continue;
@@ -175,7 +188,28 @@ internal sealed partial class Judge
             Require(told != 0 && told <= _net.Store.CommittedThrough, $"Rule 5: {entry.Sequence} of {record.Mailbox:x} leaves its mailbox before its receipt is durable");
         }
 
-        mailbox.Pending.RemoveRange(0, gone);
+        mailbox.Pending.RemoveAll(e => e.Sequence <= record.Sequence && !e.HasExpired);
+    }
+
+    /// <summary>Rule 10: what was pending for as long as its life, and what no live session's device may have been sent.</summary>
+    private void OnExpired(StoredRecord record)
+    {
+        var mailbox = Mailbox(record.Mailbox);
+        var at = mailbox.Pending.FindIndex(e => e.Sequence == record.Sequence);
+        Require(at >= 0, $"Rule 10: {record.Sequence} of {record.Mailbox:x} expires and is not pending");
+        var entry = mailbox.Pending[at];
+        mailbox.Pending[at] = entry with { HasExpired = true };
+        if (_isRecovering) return;
+        Require(!entry.HasExpired, $"Rule 10: {entry.Sequence} of {record.Mailbox:x} expires a second time");
+        Require(entry.Position <= _net.Store.CommittedThrough, $"Rule 10: {entry.Sequence} of {record.Mailbox:x} expires and is not durable");
+        Require(
+            entry.LifeSeconds != 0 && entry.Sequence / 1_000_000 + entry.LifeSeconds < _latestSeconds
+                && !(_net.Clock.NowMs - entry.AppendedMs < entry.LifeSeconds * 1000L),
+            $"Rule 10: {entry.Sequence} of {record.Mailbox:x} expires before its {entry.LifeSeconds} s are over");
+        if (mailbox.Current is not { IsClosing: false, Route.Session: { } session }) return;
+        Require(
+            entry.Sequence > session.HighestDelivered && entry.Sequence > session.Processed,
+            $"Rule 10: {entry.Sequence} of {record.Mailbox:x} expires in a live delivery window");
     }
 
     private void OnRemoved(StoredRecord record)
@@ -185,12 +219,33 @@ internal sealed partial class Judge
         if (at < 0) return;
         var entry = mailbox.Pending[at];
         mailbox.Pending.RemoveAt(at);
+        var isExpiry = (RemoveReason)record.Kind == RemoveReason.Expired;
+        if (isExpiry) mailbox.Expired.Add(record.Sequence, entry);
         if (_isRecovering) return;
+        Require(entry.HasExpired == isExpiry, $"Rule 10: {record.Sequence} of {record.Mailbox:x} is removed for the reason {record.Kind}");
+        if (isExpiry)
+        {
+            var last = _told.GetValueOrDefault(new Origin(entry.Sender, entry.Incarnation, entry.Number)).Expired;
+            Require(
+                entry.IsReceipt || (last != 0 && last <= _net.Store.CommittedThrough),
+                $"Rule 5: {record.Sequence} of {record.Mailbox:x} expires and is removed before its receipt is durable");
+            return;
+        }
+
         Require((RemoveReason)record.Kind == RemoveReason.Rejected, $"P3: {record.Sequence} of {record.Mailbox:x} is removed for the reason {record.Kind}");
         Require(mailbox.Rejected.Contains(record.Sequence), $"P3: {record.Sequence} of {record.Mailbox:x} is removed as rejected, and was not");
         if (entry.IsReceipt) return;
         var told = _told.GetValueOrDefault(new Origin(entry.Sender, entry.Incarnation, entry.Number)).Rejected;
         Require(told != 0 && told <= _net.Store.CommittedThrough, $"Rule 5: {record.Sequence} of {record.Mailbox:x} is removed before its receipt is durable");
+    }
+
+    /// <summary>An operator has said that the wall clock is right: lives are over when it says so.</summary>
+    public void OnExpiryResumed()
+    {
+        foreach (var mailbox in _mailboxes.Values)
+        {
+            for (var i = 0; i < mailbox.Pending.Count; i++) mailbox.Pending[i] = mailbox.Pending[i] with { AppendedMs = null };
+        }
     }
 
     private void OnWindow(StoredRecord record)

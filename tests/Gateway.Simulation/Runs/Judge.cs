@@ -206,6 +206,7 @@ internal sealed partial class Judge
         var record = _watch.DurableEntry(mailbox.Key, sequence) ?? throw new PromiseBrokenException($"P3: {who} is sent {sequence}, which is not durable.");
         Require(record.Previous == previous, $"P4: {who} is sent {sequence} after {previous}; the log has {record.Previous}");
         Require(sequence > session.Processed, $"Rule 4: {who} is sent {sequence} although it has acknowledged {session.Processed}");
+        Require(!mailbox.Pending.Exists(e => e.Sequence == sequence && e.HasExpired), $"Rule 10: {who} is sent {sequence}, which has expired");
         Require(!mailbox.ToldRejected.Contains(sequence), $"Rule 11: {who} is sent {sequence}, which its sender was told it has rejected");
 
         var isAgain = (flags & DeliverFlags.Redelivered) != 0;
@@ -216,7 +217,7 @@ internal sealed partial class Judge
             {
                 if (entry.Sequence >= sequence) break;
                 Require(
-                    entry.Sequence <= session.HighestDelivered || entry.Sequence <= mailbox.Processed || mailbox.Rejected.Contains(entry.Sequence),
+                    entry.Sequence <= session.HighestDelivered || entry.Sequence <= mailbox.Processed || mailbox.Rejected.Contains(entry.Sequence) || entry.HasExpired,
                     $"P4: {who} is sent {sequence} and was not sent {entry.Sequence}, which is pending before it");
             }
 

@@ -1,7 +1,11 @@
 namespace Gateway.Simulation;
 
-/// <summary>An entry of a mailbox that no record has removed.</summary>
-internal readonly record struct PendingView(ulong Sequence, long Position, ulong Sender, uint Incarnation, ulong Number, bool IsReceipt, int BodyBytes);
+/// <summary>
+/// An entry of a mailbox that no record has removed. A life of 0 s is endless; when it was appended is by the monotonic clock, null for an earlier run
+/// of the node; it has expired when a record says so.
+/// </summary>
+internal readonly record struct PendingView(
+    ulong Sequence, long Position, ulong Sender, uint Incarnation, ulong Number, bool IsReceipt, int BodyBytes, uint LifeSeconds, long? AppendedMs, bool HasExpired);
 
 /// <summary>
 /// A mailbox and its device as they look from outside the node: what lies in the log, and what the device's sessions have said that the node
@@ -38,6 +42,9 @@ internal sealed class MailboxView(ulong key)
     /// <summary>The lowest number its device still waits for, as its sends have told, by incarnation.</summary>
     public Dictionary<uint, ulong> ClaimedLow { get; } = [];
 
+    /// <summary>Entries that left because their life was over, in this run of the node or before.</summary>
+    public Dictionary<ulong, PendingView> Expired { get; } = [];
+
     // What follows is a fold over the log's records, begun anew after a crash.
 
     public List<PendingView> Pending { get; } = [];
@@ -49,6 +56,7 @@ internal sealed class MailboxView(ulong key)
         Rejected.Clear();
         ToldRejected.Clear();
         Pending.Clear();
+        Expired.Clear();
         RecordedIncarnation = 0;
     }
 }

@@ -32,6 +32,9 @@ public sealed record RunPlan
     /// <summary>What a message takes from home to home.</summary>
     public required int LaneMicros { get; init; }
 
+    /// <summary>Messages have lives, of a few seconds where the load is made to last longer than that.</summary>
+    public bool MessagesExpire { get; init; }
+
     public required IReadOnlyList<Fault> Faults { get; init; }
 
     /// <summary>
@@ -46,7 +49,8 @@ public sealed record RunPlan
     {
         var chance = new Chance((ulong)seed);
         var devices = 3 + chance.Next(5);
-        var thinkMicros = (int)chance.Spread(10_000, 60_000);
+        var expires = chance.OneIn(3);
+        var thinkMicros = (int)chance.Spread(10_000, 60_000) * (expires ? 12 : 1);
         // About as much work in every run: fewer or slower devices have more time.
         var loadMicros = 30L * thinkMicros / devices * 5;
         return new RunPlan
@@ -71,6 +75,7 @@ public sealed record RunPlan
                     MaxUnsentBytes = chance.Pick(512, 65_536),
                     RedeliverAfterMs = chance.Pick(20, 200, 2_000, 30_000),
                     MaxRedeliverAfterMs = 4_000,
+                    MaxClockJumpSeconds = chance.Pick(60u, 7 * 24 * 3600u),
                     RetryAfterMs = (uint)chance.Pick(5, 50, 300),
                 },
             },
@@ -78,6 +83,7 @@ public sealed record RunPlan
             Devices = [.. Enumerable.Range(0, devices).Select(i => AddressOf(i))],
             LoadMicros = loadMicros,
             ThinkMicros = thinkMicros,
+            MessagesExpire = expires,
             CommitMicros = (int)chance.Spread(50, 8_000),
             LaneMicros = (int)chance.Spread(2, 4_000),
             Faults = DrawFaults(chance, loadMicros),

@@ -135,7 +135,8 @@ public sealed partial class SimulatedRun
             case FaultKind.SlowNetwork:
                 var latency = slot.LatencyMicros;
                 slot.LatencyMicros = 20_000 + fault.B % Math.Max(1, Plan.LoadMicros / 4);
-                After(lasts, () => slot.LatencyMicros = latency);
+                // It never makes worse what another end, or the mending of everything, has made good.
+                After(lasts, () => slot.LatencyMicros = Math.Min(slot.LatencyMicros, latency));
                 return true;
             case FaultKind.Trickle:
                 slot.PieceBytes = 1 + fault.B % 7;
@@ -260,7 +261,8 @@ public sealed partial class SimulatedRun
         }
 
         Span<byte> bytes = stackalloc byte[SendFrame.FrameBytes(0)];
-        var beyond = device.HighestSeen + 1_000_000_000;
+        // Thirty years on, which no clock of a run has come to: the node may have sent more than the device has read.
+        var beyond = device.HighestSeen + 1_000_000_000_000_000;
         switch (which % 4)
         {
             case 1:

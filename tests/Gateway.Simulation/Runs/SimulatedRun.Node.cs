@@ -56,7 +56,7 @@ public sealed partial class SimulatedRun
         if (!_isDown)
         {
             var isBusy = false;
-            foreach (var reactor in Net.Reactors) isBusy |= reactor.Home.BusySessions != 0 || reactor.Home.ReceiptsOwed != 0 || reactor.Home.Uncommitted != 0;
+            foreach (var reactor in Net.Reactors) isBusy |= reactor.Home.BusySessions != 0 || reactor.Home.ReceiptsOwed != 0 || reactor.Home.Uncommitted != 0 || !Net.Store.Homes[reactor.Index].IsEmpty;
             for (var i = 0; isBusy && i < Net.Reactors.Count; i++)
             {
                 if (!_turnDue[i] && _stalledUntil[i] <= NowMicros) Turn(i, submits: true);

@@ -15,6 +15,12 @@ public sealed partial class SimulatedRun
         History.Say("* everything is mended");
         (_diskSlowness, _readSlowness, _laneSlowness, _diskStalledUntil) = (1, 1, 1, 0);
         Array.Clear(_stalledUntil);
+        if (Net.ExpirySuspended.Count != 0)
+        {
+            Net.ResumeExpiry();
+            Judge.OnExpiryResumed();
+        }
+
         var store = Net.Store;
         (store.Admission, store.ReceiptAdmission, store.RemovalAdmission, store.MayReserve) = (LogStatus.Appended, LogStatus.Appended, LogStatus.Appended, true);
         foreach (var slot in _slots)
@@ -116,7 +122,10 @@ public sealed partial class SimulatedRun
                 Require(bodies.Count == installation.Device.Inbox.Count, $"P5: {slot.Address} was brought a message twice under two sequences");
             }
 
-            Require(stored.SequenceEqual(seen), $"P3: {slot.Address} has seen {seen.Count} entries of {stored.Count}: not {string.Join(", ", stored.Except(seen))}");
+            var expired = Judge.Mailbox(slot.Address.Value).Expired.Keys;
+            Require(
+                stored.SequenceEqual(seen.Union(expired).Order()),
+                $"P3: {slot.Address} has seen {seen.Count} entries of {stored.Count}: not {string.Join(", ", stored.Except(seen).Except(expired))}");
         }
     }
 
@@ -137,9 +146,18 @@ public sealed partial class SimulatedRun
             var origin = new Origin(delivered.From.Value, delivered.Incarnation, delivered.Number);
             var isDelivered = told.Contains((origin, ReceiptKind.Delivered));
             var isRejected = told.Contains((origin, ReceiptKind.Rejected));
-            Require(isDelivered || isRejected, $"P2: the sender of {origin} never heard what became of it");
-            // Only a crash between a rejection's receipt and its removal may have told both.
-            Require(!(isDelivered && isRejected) || NodeRuns > 1, $"P2: the sender of {origin} was told that it was delivered and that it was rejected");
+            var isExpired = told.Contains((origin, ReceiptKind.Expired));
+            Require(isDelivered || isRejected || isExpired, $"P2: the sender of {origin} never heard what became of it");
+            // Only a crash between a rejection's receipt, or a delivery's, and its removal may have told two.
+            Require(
+                !((isDelivered && isRejected) || (isDelivered && isExpired) || (isRejected && isExpired)) || NodeRuns > 1,
+                $"P2: the sender of {origin} was told two of delivered ({isDelivered}), rejected ({isRejected}) and expired ({isExpired})");
+        }
+
+        foreach (var (entry, mailbox) in _slots.SelectMany(s => Judge.Mailbox(s.Address.Value).Expired.Values, (s, entry) => (entry, s.Address)))
+        {
+            var origin = new Origin(entry.Sender, entry.Incarnation, entry.Number);
+            Require(entry.IsReceipt || told.Contains((origin, ReceiptKind.Expired)), $"Rule 10: {origin} to {mailbox} has expired, and its sender never heard of it");
         }
     }
 
@@ -147,17 +165,20 @@ public sealed partial class SimulatedRun
     private void RequireLedger()
     {
         var (messages, receipts) = (Net.Store.Messages, Net.Store.Receipts);
-        var (inboxes, told) = (0L, 0L);
+        var (inboxes, told, expiredMessages, expiredReceipts) = (0L, 0L, 0L, 0L);
         foreach (var slot in _slots)
         {
-            inboxes += slot.Installations.SelectMany(i => i.Device.Inbox).Select(d => d.Sequence).Distinct().LongCount();
-            told += slot.Installations.SelectMany(i => i.Device.Receipts).Select(r => r.Sequence).Distinct().LongCount();
+            var gone = Judge.Mailbox(slot.Address.Value).Expired;
+            inboxes += slot.Installations.SelectMany(i => i.Device.Inbox).Select(d => d.Sequence).Union(gone.Where(e => !e.Value.IsReceipt).Select(e => e.Key)).LongCount();
+            told += slot.Installations.SelectMany(i => i.Device.Receipts).Select(r => r.Sequence).Union(gone.Where(e => e.Value.IsReceipt).Select(e => e.Key)).LongCount();
+            expiredMessages += gone.LongCount(e => !e.Value.IsReceipt);
+            expiredReceipts += gone.LongCount(e => e.Value.IsReceipt);
         }
 
-        Require(messages.Accepted == inboxes, $"P7: {messages.Accepted} messages were accepted and devices have {inboxes}");
-        Require(receipts.Accepted == told, $"P7: {receipts.Accepted} receipts were accepted and devices have {told}");
-        Require((messages.Pending, messages.Expired, messages.Discarded, messages.Lost) == (0, 0, 0, 0), $"P7: messages {messages}");
-        Require((receipts.Pending, receipts.Expired, receipts.Discarded, receipts.Lost) == (0, 0, 0, 0), $"P7: receipts {receipts}");
+        Require(messages.Accepted == inboxes, $"P7: {messages.Accepted} messages were accepted; devices have, or expiry took, {inboxes}");
+        Require(receipts.Accepted == told, $"P7: {receipts.Accepted} receipts were accepted; devices have, or expiry took, {told}");
+        Require((messages.Pending, messages.Expired, messages.Discarded, messages.Lost) == (0, expiredMessages, 0, 0), $"P7: messages {messages}");
+        Require((receipts.Pending, receipts.Expired, receipts.Discarded, receipts.Lost) == (0, expiredReceipts, 0, 0), $"P7: receipts {receipts}");
         var rejected = _slots.Sum(s => s.Installations.SelectMany(i => i.Rejected).Distinct().LongCount());
         Require(messages.Rejected + receipts.Rejected <= rejected, $"P7: devices have rejected {rejected}; messages {messages}, receipts {receipts}");
         var accepted = _slots.Sum(s => s.Installations.Sum(i => (long)i.Device.Accepted.Distinct().Count()));

@@ -138,6 +138,14 @@ public sealed class OperatorCommandTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Expiry_is_resumed_and_says_when_it_was_not_suspended()
+    {
+        _api.Node.ExpirySuspended = "expiry is suspended";
+        Assert.Equal(new CtlRun(ExitCode.Ok, "expiry goes on\n", ""), await RunAsync("expiry", "resume"));
+        Assert.Equal(new CtlRun(ExitCode.Ok, "expiry was not suspended\n", ""), await RunAsync("expiry", "resume"));
+    }
+
+    [Fact]
     public async Task The_log_level_is_shown_and_changed()
     {
         Assert.Equal("information\n", (await RunAsync("log-level")).Output);
@@ -240,7 +248,7 @@ public sealed class OperatorCommandTests : IAsyncLifetime, IDisposable
         var run = await CtlRun.OfAsync(_folder, "", "--help");
 
         Assert.Equal(ExitCode.Ok, run.ExitCode);
-        foreach (var command in (string[])["device", "chat", "send", "tail", "replay", "status", "connections", "mailbox", "ledger", "kick", "log-level", "log"])
+        foreach (var command in (string[])["device", "chat", "send", "tail", "replay", "status", "connections", "mailbox", "ledger", "kick", "expiry", "log-level", "log"])
             Assert.Matches($@"(?m)^ +{command} ", run.Output);
         foreach (var code in (string[])["0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "6 ", "7 ", "70 ", "130 "]) Assert.Matches($@"(?m)^ +{code}", run.Output);
     }

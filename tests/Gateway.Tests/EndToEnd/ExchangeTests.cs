@@ -89,6 +89,33 @@ public sealed class ExchangeTests : IDisposable
 
     [Theory]
     [OneAndEightReactors]
+    public async Task What_nobody_fetches_in_its_time_goes_and_its_sender_hears_of_it(int reactors)
+    {
+        await using var node = Node(reactors);
+        await node.StartAsync();
+        using (var alice = new WireDevice(node.NativePort).LogIn(Alice, node.KeyOf(Alice)))
+        {
+            alice.Send(Bob, 1, "gone in a second"u8, expirySeconds: 1);
+            alice.Send(Bob, 2, "here for long"u8, lowestOpen: 1);
+            alice.Expect(FrameType.Accepted);
+            alice.Expect(FrameType.Accepted);
+            Assert.True(ReceiptFrame.TryParse(alice.Expect(FrameType.Receipt), out var receipt, out _));
+            Assert.Equal((ReceiptKind.Expired, Bob, 1, 1UL), (receipt.Kind, receipt.Peer, receipt.Count, receipt.Number(0)));
+            alice.Acknowledge(receipt.Sequence);
+            await LedgerReaches(node, accepted: 2, delivered: 0, pending: 1, expired: 1);
+        }
+
+        node.Kill();
+        await node.StartAsync();
+        using var bob = new WireDevice(node.NativePort).LogIn(Bob, node.KeyOf(Bob));
+        Assert.True(DeliverFrame.TryParse(bob.Expect(FrameType.Deliver), out var delivered, out _));
+        Assert.Equal("here for long", Encoding.UTF8.GetString(delivered.Body));
+        bob.Acknowledge(delivered.Sequence);
+        await LedgerReaches(node, accepted: 2, delivered: 1, pending: 0, expired: 1);
+    }
+
+    [Theory]
+    [OneAndEightReactors]
     public async Task A_second_login_takes_over_and_the_first_is_told(int reactors)
     {
         await using var node = Node(reactors);
@@ -143,16 +170,18 @@ public sealed class ExchangeTests : IDisposable
         using var renewed = new WireDevice(node.NativePort).LogIn(Alice, node.KeyOf(Alice, epoch: 1), keyEpoch: 1);
     }
 
-    private static async Task LedgerReaches(NodeProcess node, long accepted, long delivered, long pending)
+    private static async Task LedgerReaches(NodeProcess node, long accepted, long delivered, long pending, long expired = 0)
     {
         var deadline = DateTime.UtcNow.AddSeconds(20);
         while (true)
         {
             var ledger = await node.AskAsync("/ops/ledger");
-            var actual = (ledger.GetProperty("accepted").GetInt64(), ledger.GetProperty("delivered").GetInt64(), ledger.GetProperty("pending").GetInt64());
-            if (actual == (accepted, delivered, pending) && ledger.GetProperty("balanced").GetBoolean()) return;
-            Assert.True(DateTime.UtcNow < deadline, $"expected {(accepted, delivered, pending)}, the ledger stays {ledger}");
+            var actual = (Term("accepted"), Term("delivered"), Term("pending"), Term("expired"));
+            if (actual == (accepted, delivered, pending, expired) && ledger.GetProperty("balanced").GetBoolean()) return;
+            Assert.True(DateTime.UtcNow < deadline, $"expected {(accepted, delivered, pending, expired)}, the ledger stays {ledger}");
             await Task.Delay(20);
+
+            long Term(string name) => ledger.GetProperty(name).GetInt64();
         }
     }
 }

@@ -46,8 +46,8 @@ internal sealed class WireDevice : IDisposable
         return this;
     }
 
-    public void Send(Address to, ulong number, ReadOnlySpan<byte> body, ulong lowestOpen = 0, SendKind kind = SendKind.Message) =>
-        SendRaw(_out.AsSpan(0, SendFrame.Write(_out, to, number, lowestOpen == 0 ? number : lowestOpen, 0, kind, body)));
+    public void Send(Address to, ulong number, ReadOnlySpan<byte> body, ulong lowestOpen = 0, SendKind kind = SendKind.Message, uint expirySeconds = 0) =>
+        SendRaw(_out.AsSpan(0, SendFrame.Write(_out, to, number, lowestOpen == 0 ? number : lowestOpen, expirySeconds, kind, body)));
 
     public void Acknowledge(ulong sequence) => SendRaw(_out.AsSpan(0, AcknowledgeFrame.Write(_out, sequence)));
 

@@ -64,6 +64,45 @@ public class CompactionTests(ITestOutputHelper output)
         }
     }
 
+    [Fact]
+    public void What_has_expired_and_what_is_to_expire_says_so_wherever_it_was_moved()
+    {
+        using var folder = new DataFolder();
+        var time = new ManualTime();
+        ulong expired, shortLived;
+        using (var log = Open(folder, time))
+        {
+            expired = log.Send(5, "expired");
+            shortLived = log.P.NextSequence();
+            log.Append(new MailboxRecord { Type = RecordType.Message, Mailbox = 5, Sequence = shortLived, EnqueuedAt = 1000, ExpiresAt = 1060, Body = "short-lived"u8 });
+            log.Append(new MailboxRecord { Type = RecordType.Expire, Mailbox = 5, Sequence = expired });
+            var begin = log.Log.Counters.TruncatedSegments;
+            for (var i = 0; i < 2_000; i++)
+            {
+                log.Remove(6, log.Send(6, new string('m', 300)), RemoveReason.Discarded);
+                log.Work();
+            }
+
+            log.Settle();
+            Assert.True(log.Log.Counters.TruncatedSegments > begin + 2);
+            Check(log);
+        }
+
+        using var again = Open(folder, time);
+        Check(again);
+        again.Ack(5, shortLived);
+        Assert.Equal(new LedgerColumn(2_002, 1, 0, 0, 2_000, 0), again.P.Ledger.Messages);
+
+        void Check(MailboxHarness log)
+        {
+            var into = new (ulong Mailbox, ulong Sequence, bool IsRecorded)[4];
+            Assert.Equal(1, log.P.FindOverdue(0, long.MaxValue, 1000, into, out _));
+            Assert.Equal((5UL, expired, true), into[0]);
+            Assert.Equal(2, log.P.FindOverdue((uint)(shortLived / 1_000_000) + 62, long.MaxValue, 1000, into, out _));
+            Assert.Equal(["short-lived"], log.ReadAll(5).Select(e => e.Body));
+        }
+    }
+
     /// <summary>Operations, turns of compaction and kills at random, against a model. A failure prints its seed.</summary>
     [Theory]
     [InlineData(1, 1)]

@@ -25,6 +25,34 @@ public class IndexTests
     }
 
     [Fact]
+    public void A_life_is_rounded_up_by_a_quarter_at_most_and_the_lives_people_name_not_at_all()
+    {
+        const uint Enqueued = 1_000_000;
+        foreach (var days in new uint[] { 1, 2, 3, 7, 14, 30, 60, 90, 180, 365 })
+            Assert.Equal(days * 24 * 3600, Life.SecondsOf(Life.StepFor(Enqueued, Enqueued + days * 24 * 3600)));
+        for (uint seconds = 1; seconds < 3650 * 24 * 3600U; seconds += 1 + seconds / 100)
+        {
+            var step = Life.StepFor(Enqueued, Enqueued + seconds);
+            Assert.InRange(step, Life.Endless + 1, Life.Expired - 1);
+            Assert.InRange(Life.SecondsOf(step), seconds, Math.Max(seconds + 1, seconds * 5L / 4));
+        }
+
+        Assert.Equal(Life.Endless, Life.StepFor(Enqueued, 0));
+        Assert.Equal(Life.Endless, Life.StepFor(Enqueued, uint.MaxValue));
+        Assert.Equal(1u, Life.SecondsOf(Life.StepFor(Enqueued, Enqueued - 1))); // over before it began
+    }
+
+    [Fact]
+    public void An_entry_keeps_what_it_is_when_it_expires_and_when_it_moves()
+    {
+        var entry = new IndexEntry(IndexEntry.MaxSequence, IndexEntry.MaxAddress, IndexEntry.MaxBytes, isReceipt: true, life: 100);
+        foreach (var same in new[] { entry, entry.At(64), entry.Expired(), entry.Expired().At(64) })
+            Assert.Equal((IndexEntry.MaxSequence, IndexEntry.MaxBytes, true), (same.Sequence, same.Bytes, same.IsReceipt));
+        Assert.Equal((100, 100, Life.Expired, Life.Expired), (entry.Life, entry.At(64).Life, entry.Expired().Life, entry.Expired().At(64).Life));
+        Assert.Equal(0UL, entry.Expired().Word1 >> 63);
+    }
+
+    [Fact]
     public void A_duplicate_is_told_and_changes_nothing_and_so_is_what_is_out_of_order()
     {
         using var index = new MailboxIndex(seed: 1);

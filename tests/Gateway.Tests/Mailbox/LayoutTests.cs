@@ -88,7 +88,7 @@ public class LayoutTests
             var before = Convert.ToHexString(record);
             for (var times = 0; times < 2; times++)
             {
-                RecordLayout.MakeMoved(record.AsSpan(0, RecordLayout.MessageFixedBytes), body);
+                RecordLayout.MakeMoved(record.AsSpan(0, RecordLayout.MessageFixedBytes), body, hasExpired: false);
                 Assert.True(RecordLayout.ChecksumHolds(record));
                 Assert.Equal((RecordType.Moved, type), (RecordLayout.TypeOf(record), RecordLayout.EntryTypeOf(record)));
                 Assert.Equal($"09{before[10..138]}{(int)type:X2}{before[140..]}", Convert.ToHexString(record)[8..]);
@@ -226,7 +226,7 @@ public class LayoutTests
     public void Record_type_numbers_never_change()
     {
         Assert.Equal(
-            ["None", "Mark", "Reserve", "Message", "Receipt", "AckUpTo", "Remove", "Window", "Device", "Moved", "Fanout", "Entry", "FanoutDone", "LedgerTotals", "Generation", "Gap"],
+            ["None", "Mark", "Reserve", "Message", "Receipt", "AckUpTo", "Remove", "Window", "Device", "Moved", "Fanout", "Entry", "FanoutDone", "LedgerTotals", "Generation", "Gap", "Expire"],
             Enum.GetValues<RecordType>().Order().Select((type, i) => (int)type == i ? type.ToString() : "?"));
         Assert.Equal([1, 2, 3, 4], Enum.GetValues<RemoveReason>().Order().Skip(1).Select(r => (int)r));
     }

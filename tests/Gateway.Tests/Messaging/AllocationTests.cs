@@ -205,6 +205,8 @@ public class AllocationTests
         {
         }
 
+        void IHomeEvents.OnExpirySuspended(uint clock, uint expected) => Assert.Fail("the clock is well");
+
         void IHomeEvents.OnLogLost(LogOutcome outcome) => Assert.Fail("the log is well");
 
         private bool Put(int home, bool isReply, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
@@ -256,6 +258,18 @@ public class AllocationTests
         }
 
         public long PendingBytes => 0;
+
+        public int ListMailboxes(Span<ulong> into, out bool ended) => _log.ListMailboxes(into, out ended);
+
+        public bool TryBeginExpiredRead(ulong mailbox, int maxEntries, int maxBytes, ulong token) => throw new NotSupportedException("Nothing expires here.");
+
+        public int FindOverdue(uint nowSeconds, long through, int most, Span<(ulong Mailbox, ulong Sequence, bool IsRecorded)> into, out bool ended)
+        {
+            _meter.Leave();
+            var found = _log.FindOverdue(nowSeconds, through, most, into, out ended);
+            _meter.Return();
+            return found;
+        }
 
         public MailboxState State(ulong mailbox)
         {

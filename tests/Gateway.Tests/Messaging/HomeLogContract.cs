@@ -8,7 +8,7 @@ namespace Gateway.Tests.Messaging;
 /// What <see cref="Home"/> relies on in a log, whatever the engine: SEAMS.md, 3. An engine's tests derive from this class and say how a bed
 /// is made; every engine passes the same tests.
 /// </summary>
-public abstract class HomeLogContract
+public abstract partial class HomeLogContract
 {
     private const ulong Anna = 0x1000_0000_0000_0400;
     private const ulong Ben = 0x1000_0000_0000_0800;

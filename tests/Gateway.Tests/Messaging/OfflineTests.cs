@@ -1,3 +1,4 @@
+using Gateway.Protocol;
 using Xunit;
 
 namespace Gateway.Tests.Messaging;
@@ -148,5 +149,44 @@ public class OfflineTests : HomeTests
         net.Settle();
         ben.Login();
         Assert.Empty(net.Offline);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void After_a_start_the_event_is_raised_again_for_everybody_for_whom_something_waits_and_for_nobody_else(int homes)
+    {
+        var net = Start(homes);
+        var anna = Anna(net);
+        var absent = Enumerable.Range(1, 1500).Select(i => AddressAt(homes, i % 8, 10 + i)).ToList();
+        for (var i = 0; i < absent.Count; i++)
+        {
+            var number = anna.NextNumber++;
+            anna.Write(SendTo(absent[i], number));
+            if (i % 50 == 49) net.Settle();
+        }
+
+        var ben = Ben(net);
+        anna.Send(ben.Address, "delivered");
+        net.Settle();
+        Assert.Equal(absent.OrderBy(a => a.Value), net.Offline.OrderBy(a => a.Value));
+        net.Offline.Clear();
+
+        net.Crash();
+        anna.Login();
+        anna.Send(Cleo(net, login: false).Address, "one more, after the start");
+        for (var i = 0; i < 10; i++)
+        {
+            net.Clock.Advance(100);
+            net.Settle();
+        }
+
+        Assert.Equal(absent.Append(AddressAt(homes, 6, 1)).OrderBy(a => a.Value), net.Offline.OrderBy(a => a.Value));
+
+        static byte[] SendTo(Address to, ulong number)
+        {
+            var frame = new byte[SendFrame.FrameBytes(1)];
+            SendFrame.Write(frame, to, number, number, 0, SendKind.Message, "x"u8);
+            return frame;
+        }
     }
 }

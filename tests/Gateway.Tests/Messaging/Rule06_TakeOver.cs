@@ -143,4 +143,28 @@ public class Rule06_TakeOver : HomeTests
         Assert.Equal(2, net.Reactors.Sum(r => r.Home.Online));
         AssertIdle(net);
     }
+
+    [Fact]
+    public void What_a_device_has_acknowledged_stays_so_when_another_installation_without_state_takes_over()
+    {
+        // Two senders at one home to which there is one request's credit: the second's receipt cannot be asked for yet.
+        var net = Start(8, replySlots: 1);
+        var (first, second, ben) = (Device(net, 1, 1), Device(net, 1, 2), Ben(net));
+        ben.Acknowledges = false;
+        first.Send(ben.Address, "one");
+        net.Settle();
+        second.Send(ben.Address, "two");
+        net.Settle();
+        ben.Acknowledge();
+        net.Turn();
+
+        ben.Acknowledges = true;
+        ben.Connection!.Reactor.Home.Kick(ben.Address);
+        ben.Forget(position: true);
+        ben.Login();
+        Assert.Equal(0, ben.Repeats);
+        Assert.Equal([ReceiptKind.Delivered], first.Receipts.Select(r => r.Kind));
+        Assert.Equal([ReceiptKind.Delivered], second.Receipts.Select(r => r.Kind));
+        AssertIdle(net);
+    }
 }

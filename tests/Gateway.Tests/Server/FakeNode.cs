@@ -85,6 +85,15 @@ internal sealed class FakeNode : INode
         lock (_gate) return _epochs[address] = EpochOf(address) + 1;
     });
 
+    public string? ExpirySuspended { get; set; }
+
+    public Task<bool> ResumeExpiryAsync(CancellationToken cancel) => Answer(() =>
+    {
+        var was = ExpirySuspended is not null;
+        ExpirySuspended = null;
+        return was;
+    });
+
     public NodeCounters GetCounters() => AnswerError is null ? Counters : throw AnswerError;
 
     public IReadOnlyList<QueueReading> GetQueues() => Queues;

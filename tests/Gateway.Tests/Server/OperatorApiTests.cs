@@ -31,6 +31,7 @@ public sealed class OperatorApiTests : IAsyncLifetime
         { "GET", "/ops/counters" },
         { "GET", "/ops/devices/15550001" },
         { "POST", "/ops/devices/15550001/revoke" },
+        { "POST", "/ops/expiry/resume" },
         { "GET", "/ops/log-level" },
         { "PUT", "/ops/log-level" },
         { "GET", "/ops/nonsense" },
@@ -61,6 +62,20 @@ public sealed class OperatorApiTests : IAsyncLifetime
         }
 
         Assert.Empty(_api.Node.Calls);
+    }
+
+    [Fact]
+    public async Task A_suspended_expiry_is_a_reason_in_status_until_an_operator_resumes_it()
+    {
+        _api.Node.ExpirySuspended = "expiry is suspended: the clock said so";
+        Assert.Equal([_api.Node.ExpirySuspended], (await _api.GetAsync("/status"))["reasons"]!.AsArray().Select(r => (string?)r));
+
+        foreach (var resumed in (bool[])[true, false])
+        {
+            using var answer = await _api.Operator.PostAsync("/ops/expiry/resume", null);
+            Assert.Equal(resumed, (bool?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["resumed"]);
+            Assert.Empty((await _api.GetAsync("/status"))["reasons"]!.AsArray());
+        }
     }
 
     [Fact]

@@ -208,6 +208,29 @@ public sealed class OptionResolutionTests : IDisposable
         Assert.Equal(OptionSource.CommandLine, resolution.Values.Source(OptionTable.MaxConnections));
     }
 
+    [Theory]
+    [InlineData("auto", true, 50_000)]
+    [InlineData("auto", false, 20_000 - 512)]
+    [InlineData("epoll", true, 20_000 - 512)]
+    [InlineData("uring", true, 50_000)]
+    [InlineData("uring", false, 50_000)]
+    public void Connections_that_are_asked_for_are_to_be_had_with_io_uring(string io, bool hasUring, int expected)
+    {
+        var limits = new ProcessLimits(20_000, hasUring);
+        var resolution = OptionResolution.Of(CommandLine.Parse(["--io", io, "--max-connections", "50000"]), Variables(), _folder.Path, limits);
+
+        Assert.Equal(expected, resolution.Options!.MaxConnections);
+        Assert.Equal(expected == 50_000 ? 0 : 1, resolution.Notes.Count);
+    }
+
+    [Fact]
+    public void The_default_asks_for_no_more_connections_than_the_process_may_open()
+    {
+        var resolution = OptionResolution.Of(CommandLine.Parse([]), Variables(), _folder.Path, new ProcessLimits(20_000, HasUring: true));
+
+        Assert.Equal(20_000 - 512, resolution.Options!.MaxConnections);
+    }
+
     [Fact]
     public void Connections_below_the_limit_stay()
     {
@@ -247,6 +270,7 @@ public sealed class OptionResolutionTests : IDisposable
         "native-listen" or "operator-listen" => "127.0.0.1:7000",
         "reactors" => "9",
         "pin-reactors" or "metrics" => "off",
+        "io" => "uring",
         "durability" => "os",
         "log-format" => "json",
         "log-level" => "debug",

@@ -61,7 +61,7 @@ public class SimulatedRunTests
     public void A_fault_that_a_broken_promise_takes_is_not_left_out(int needed)
     {
         // Whether this fault was inflicted is what "breaks" here: a log that lies from a crash on.
-        var plan = RunPlan.Draw(11);
+        var plan = RunPlan.Draw(12);
         var faults = plan.Faults.ToList();
         faults.Insert(Math.Min(needed, faults.Count), new Fault(plan.LoadMicros / 2, FaultKind.Crash, 0, 0));
         plan = plan with { Faults = faults, LogLiesFromRun = 2, LogClaimsAhead = 1 };

@@ -1,17 +1,16 @@
 using System.Net;
 using System.Net.Sockets;
 using Gateway.Transport;
-using Gateway.Transport.Linux;
 using Xunit;
 
 namespace Gateway.Tests.Transport;
 
 /// <summary>When connections are taken, when they wait, and outbound ones.</summary>
-public abstract class AcceptTests(int reactors)
+public abstract class AcceptTests(int reactors, IoBackend io)
 {
-    private readonly ReactorGroupOptions _options = new() { Reactors = reactors, TickMs = 10 };
+    private readonly ReactorGroupOptions _options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }.On(io);
 
-    [Theory]
+    [OnBackendTheory]
     [InlineData(24)]
     [InlineData(23)]
     [InlineData(105)]
@@ -24,10 +23,10 @@ public abstract class AcceptTests(int reactors)
         var options = _options with
         {
             AcceptBackoffMs = 200,
-            Accept = listener =>
+            AcceptFault = () =>
             {
                 Interlocked.Increment(ref calls);
-                return Volatile.Read(ref short_) != 0 ? -errno : Syscalls.Accept(listener);
+                return Volatile.Read(ref short_) != 0 ? errno : 0;
             },
         };
         using var group = new TestGroup<EchoHandler>(options, r => new EchoHandler(r), time);
@@ -47,13 +46,13 @@ public abstract class AcceptTests(int reactors)
         Assert.Equal(2, group[0].AcceptBackoffs);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_client_that_gave_up_in_the_backlog_does_not_stop_the_next()
     {
         var aborted = 3;
         var options = _options with
         {
-            Accept = listener => Interlocked.Decrement(ref aborted) >= 0 ? -103 : Syscalls.Accept(listener),
+            AcceptFault = () => Interlocked.Decrement(ref aborted) >= 0 ? 103 : 0,
         };
         using var group = new TestGroup<EchoHandler>(options, r => new EchoHandler(r));
         using var client = Client.Connect(group.ListenOn(0));
@@ -62,7 +61,7 @@ public abstract class AcceptTests(int reactors)
         Assert.Equal(0, group[0].AcceptBackoffs);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void At_the_cap_clients_wait_in_the_backlog_and_are_taken_as_others_leave()
     {
         using var group = new TestGroup<EchoHandler>(_options with { MaxConnections = 3 }, r => new EchoHandler(r));
@@ -81,7 +80,7 @@ public abstract class AcceptTests(int reactors)
         Assert.Equal(3, group[0].SlotsHigh);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void At_the_cap_of_handshakes_clients_wait_until_one_is_established_or_gone()
     {
         using var group = new TestGroup<TestHandler>(_options with { MaxHandshakes = 2 }, r => new TestHandler(r));
@@ -108,7 +107,7 @@ public abstract class AcceptTests(int reactors)
         foreach (var client in clients) client.Reset();
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Several_listeners_of_both_families_serve_one_reactor()
     {
         using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
@@ -123,7 +122,7 @@ public abstract class AcceptTests(int reactors)
         }
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Every_reactor_takes_its_share_of_one_port()
     {
         using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
@@ -134,7 +133,7 @@ public abstract class AcceptTests(int reactors)
         foreach (var client in clients) client.Close();
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_port_that_is_taken_is_reported_by_its_errno()
     {
         using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
@@ -146,7 +145,7 @@ public abstract class AcceptTests(int reactors)
         Assert.Equal(EADDRINUSE, group.On(0, (r, _) => r.Listen((IPEndPoint)taken.LocalEndPoint!, 16)));
     }
 
-    [Fact]
+    [OnBackendFact]
     public void After_StopAccepting_connections_go_on_and_new_clients_wait()
     {
         using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
@@ -161,7 +160,7 @@ public abstract class AcceptTests(int reactors)
         for (var i = 0; i < 10; i++) Assert.Equal(1, group.On(0, (r, _) => (int)r.Counters.Accepted));
     }
 
-    [Fact]
+    [OnBackendFact]
     public void An_outbound_connection_is_like_any_other()
     {
         using var server = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
@@ -186,7 +185,7 @@ public abstract class AcceptTests(int reactors)
         Assert.Equal(new Closed(id, 77, CloseReason.Closed, 0), Assert.Single(group.Handlers[0].Closings));
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_refused_connect_says_so_and_nothing_else()
     {
         using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
@@ -201,7 +200,7 @@ public abstract class AcceptTests(int reactors)
         Assert.Empty(group.Handlers[0].Closings);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_connect_that_fails_at_once_or_is_given_up_has_its_outcome_too()
     {
         using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
@@ -237,6 +236,10 @@ public abstract class AcceptTests(int reactors)
     }
 }
 
-public sealed class AcceptTestsOnOneReactor() : AcceptTests(1);
+public sealed class AcceptTestsOnOneReactor() : AcceptTests(1, IoBackend.Epoll);
 
-public sealed class AcceptTestsOnEightReactors() : AcceptTests(8);
+public sealed class AcceptTestsOnEightReactors() : AcceptTests(8, IoBackend.Epoll);
+
+public sealed class AcceptTestsOnOneReactorWithUring() : AcceptTests(1, IoBackend.Uring);
+
+public sealed class AcceptTestsOnEightReactorsWithUring() : AcceptTests(8, IoBackend.Uring);

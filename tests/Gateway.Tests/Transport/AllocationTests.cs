@@ -5,11 +5,11 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>A warm reactor allocates nothing for what it does all day.</summary>
-public abstract class AllocationTests(int reactors)
+public abstract class AllocationTests(int reactors, IoBackend io)
 {
-    private readonly ReactorGroupOptions _options = new() { Reactors = reactors, TickMs = 10 };
+    private readonly ReactorGroupOptions _options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }.On(io);
 
-    [Fact]
+    [OnBackendFact]
     public void A_hundred_thousand_echoes_allocate_nothing_on_the_reactor()
     {
         using var group = new TestGroup<QuietEchoHandler>(_options, r => new QuietEchoHandler(r));
@@ -23,7 +23,7 @@ public abstract class AllocationTests(int reactors)
         }, perStep: 16);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Partial_frames_and_output_that_has_to_wait_allocate_nothing_once_warm()
     {
         using var group = new TestGroup<QuietEchoHandler>(_options, r => new QuietEchoHandler(r) { KeepOne = true });
@@ -38,7 +38,7 @@ public abstract class AllocationTests(int reactors)
         Assert.True(group[0].LeasesHigh > 0);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Requests_replies_and_notices_allocate_nothing()
     {
         using var group = new TestGroup<ChattingHandler>(_options, r => new ChattingHandler(r));
@@ -54,7 +54,7 @@ public abstract class AllocationTests(int reactors)
         Assert.InRange(before, 0, 20_000);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Timers_allocate_nothing()
     {
         using var group = new TestGroup<TickingHandler>(_options with { TickMs = 1 }, r => new TickingHandler(r));
@@ -65,7 +65,7 @@ public abstract class AllocationTests(int reactors)
         Assert.InRange(Allocated(group, 0) - allocated, 0, 4_000);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Connections_that_come_and_go_allocate_nothing_once_the_table_is_warm()
     {
         using var group = new TestGroup<QuietEchoHandler>(_options, r => new QuietEchoHandler(r));
@@ -78,7 +78,7 @@ public abstract class AllocationTests(int reactors)
         });
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Connections_that_move_with_bytes_nobody_consumed_yet_allocate_nothing_once_warm()
     {
         using var group = new TestGroup<MovingHandler>(_options with { Reactors = 1 }, r => new MovingHandler(r));
@@ -92,7 +92,7 @@ public abstract class AllocationTests(int reactors)
         Assert.True(group[0].MovedIn >= 1200);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_short_frame_takes_a_short_buffer_and_more_of_them_in_a_turn_one_full_one()
     {
         using var group = new TestGroup<EchoHandler>(_options with { Reactors = 1 }, r => new EchoHandler(r));
@@ -249,6 +249,10 @@ public abstract class AllocationTests(int reactors)
     }
 }
 
-public sealed class AllocationTestsOnOneReactor() : AllocationTests(1);
+public sealed class AllocationTestsOnOneReactor() : AllocationTests(1, IoBackend.Epoll);
 
-public sealed class AllocationTestsOnEightReactors() : AllocationTests(8);
+public sealed class AllocationTestsOnEightReactors() : AllocationTests(8, IoBackend.Epoll);
+
+public sealed class AllocationTestsOnOneReactorWithUring() : AllocationTests(1, IoBackend.Uring);
+
+public sealed class AllocationTestsOnEightReactorsWithUring() : AllocationTests(8, IoBackend.Uring);

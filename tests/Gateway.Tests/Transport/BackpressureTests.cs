@@ -4,11 +4,11 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>Slow readers, paused connections and budgets: memory stays bounded and nothing is lost.</summary>
-public abstract class BackpressureTests(int reactors)
+public abstract class BackpressureTests(int reactors, IoBackend io)
 {
-    private readonly ReactorGroupOptions _options = new() { Reactors = reactors, TickMs = 10, HandshakeTimeoutMs = 0 };
+    private readonly ReactorGroupOptions _options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, HandshakeTimeoutMs = 0 }.On(io);
 
-    [Fact]
+    [OnBackendFact]
     public async Task A_slow_reader_stops_being_read_and_gets_every_byte_in_the_end()
     {
         using var group = new TestGroup<EchoHandler>(_options with { MaxUnsentBytes = 100_000 }, r => new EchoHandler(r));
@@ -27,7 +27,7 @@ public abstract class BackpressureTests(int reactors)
         await sending.WaitAsync(Wait.Deadline);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Drained_is_told_once_when_the_last_byte_has_gone()
     {
         using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
@@ -54,7 +54,7 @@ public abstract class BackpressureTests(int reactors)
         Assert.Equal(0, group.On(0, (r, _) => r.UnsentBytes(id)));
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Output_that_the_kernel_takes_at_once_causes_no_drained()
     {
         using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
@@ -69,7 +69,7 @@ public abstract class BackpressureTests(int reactors)
         Assert.Equal(0, group[0].LeasesHigh);
     }
 
-    [Fact]
+    [OnBackendFact]
     public async Task A_span_as_large_as_asked_for_is_given_at_any_fill()
     {
         using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
@@ -97,7 +97,7 @@ public abstract class BackpressureTests(int reactors)
         group.AwaitIdle();
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_span_that_is_not_written_to_leaves_no_buffer_behind()
     {
         using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
@@ -107,7 +107,7 @@ public abstract class BackpressureTests(int reactors)
         group.AwaitIdle();
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_span_beyond_the_limit_or_an_advance_beyond_the_span_is_a_fault_of_ours()
     {
         using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
@@ -124,7 +124,7 @@ public abstract class BackpressureTests(int reactors)
         });
     }
 
-    [Fact]
+    [OnBackendFact]
     public void More_connections_written_to_in_a_turn_than_outputs_are_flushed_early_and_completely()
     {
         using var group = new TestGroup<TestHandler>(_options with { OutputsPerTurn = 4 }, r => new TestHandler(r));
@@ -151,7 +151,7 @@ public abstract class BackpressureTests(int reactors)
         Assert.InRange(group[0].OutputsHigh, 1, 4);
     }
 
-    [Fact]
+    [OnBackendFact]
     public async Task A_paused_connection_is_not_read_and_its_kept_bytes_come_first_after_the_resume()
     {
         using var group = new TestGroup<ParkingHandler>(_options with { MaxKeptInputBytes = 200_000 }, r => new ParkingHandler(r));
@@ -174,7 +174,7 @@ public abstract class BackpressureTests(int reactors)
         await sending.WaitAsync(Wait.Deadline);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_handler_that_leaves_too_much_input_ends_the_connection()
     {
         using var group = new TestGroup<HoardingHandler>(_options with { MaxKeptInputBytes = 50_000 }, r => new HoardingHandler(r));
@@ -188,7 +188,7 @@ public abstract class BackpressureTests(int reactors)
         Assert.InRange(group[0].BufferedHighBytes, 1, 50_000 + 2 * _options.ReceiveBytesPerTurn);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Above_the_soft_mark_partial_frames_wait_their_turn_and_all_of_them_complete()
     {
         var options = _options with { ReactorSoftBufferBytes = 256 * 1024, BudgetResumesPerTick = 2, TickMs = 1, ReceiveBytesPerTurn = 8192 };
@@ -212,7 +212,7 @@ public abstract class BackpressureTests(int reactors)
         Assert.Equal(0, group[0].PausedByBudget);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Above_the_hard_mark_new_clients_wait_in_the_backlog_until_memory_is_free()
     {
         var options = _options with { ReactorSoftBufferBytes = 64 * 1024, ReactorHardBufferBytes = 128 * 1024 };
@@ -236,7 +236,7 @@ public abstract class BackpressureTests(int reactors)
         CloseTests.AwaitAccepted(group.Handlers[0]);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void The_node_budget_is_charged_by_every_reactor_and_returns_to_zero()
     {
         using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
@@ -314,6 +314,10 @@ public abstract class BackpressureTests(int reactors)
     }
 }
 
-public sealed class BackpressureTestsOnOneReactor() : BackpressureTests(1);
+public sealed class BackpressureTestsOnOneReactor() : BackpressureTests(1, IoBackend.Epoll);
 
-public sealed class BackpressureTestsOnEightReactors() : BackpressureTests(8);
+public sealed class BackpressureTestsOnEightReactors() : BackpressureTests(8, IoBackend.Epoll);
+
+public sealed class BackpressureTestsOnOneReactorWithUring() : BackpressureTests(1, IoBackend.Uring);
+
+public sealed class BackpressureTestsOnEightReactorsWithUring() : BackpressureTests(8, IoBackend.Uring);

@@ -5,11 +5,11 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>Every way a connection can end: told once, with its reason, and nothing left behind.</summary>
-public abstract class CloseTests(int reactors)
+public abstract class CloseTests(int reactors, IoBackend io)
 {
-    private readonly ReactorGroupOptions _options = new() { Reactors = reactors, TickMs = 10, HandshakeTimeoutMs = 0 };
+    private readonly ReactorGroupOptions _options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, HandshakeTimeoutMs = 0 }.On(io);
 
-    [Fact]
+    [OnBackendFact]
     public void A_peer_that_closes_is_told_once_with_its_tag()
     {
         using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
@@ -21,7 +21,7 @@ public abstract class CloseTests(int reactors)
         Assert.Equal([new Closed(id, 0xDEAD_BEEF_0000_0001, CloseReason.PeerClosed, 0)], group.Handlers[0].Closings);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_half_closed_peer_gets_all_that_was_written_for_it_and_then_the_end()
     {
         using var group = new TestGroup<GenerousHandler>(_options, r => new GenerousHandler(r));
@@ -35,7 +35,7 @@ public abstract class CloseTests(int reactors)
         Assert.Equal(CloseReason.PeerClosed, Assert.Single(group.Handlers[0].Closings).Reason);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_reset_is_told_as_one()
     {
         using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
@@ -47,7 +47,7 @@ public abstract class CloseTests(int reactors)
         Assert.Equal((CloseReason.Reset, 104), (closed.Reason, closed.Errno));
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_reset_is_noticed_while_reading_is_paused()
     {
         using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
@@ -59,7 +59,7 @@ public abstract class CloseTests(int reactors)
         Assert.Equal(CloseReason.Reset, Assert.Single(group.Handlers[0].Closings).Reason);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Writing_to_a_peer_that_is_gone_ends_the_connection_without_a_signal()
     {
         using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
@@ -78,7 +78,7 @@ public abstract class CloseTests(int reactors)
         Assert.Single(group.Handlers[0].Closings);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Close_hands_over_the_output_and_survives_input_that_keeps_coming()
     {
         using var group = new TestGroup<FarewellHandler>(_options, r => new FarewellHandler(r));
@@ -94,7 +94,7 @@ public abstract class CloseTests(int reactors)
         Assert.Equal(1, handler.Presented);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_peer_that_does_not_end_its_side_is_closed_after_the_linger_time()
     {
         using var group = new TestGroup<FarewellHandler>(_options with { LingerTimeoutMs = 50 }, r => new FarewellHandler(r));
@@ -105,7 +105,7 @@ public abstract class CloseTests(int reactors)
         Assert.Equal(FarewellHandler.Farewell, client.ReceiveToEnd());
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Output_that_a_peer_does_not_take_within_the_linger_time_is_lost_and_told_so()
     {
         using var group = new TestGroup<TestHandler>(_options with { LingerTimeoutMs = 50 }, r => new TestHandler(r));
@@ -125,7 +125,7 @@ public abstract class CloseTests(int reactors)
         Assert.Equal(CloseReason.Lingered, Assert.Single(group.Handlers[0].Closings).Reason);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Abort_resets_the_peer_at_once()
     {
         using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
@@ -143,7 +143,7 @@ public abstract class CloseTests(int reactors)
         Assert.Equal(CloseReason.Aborted, Assert.Single(group.Handlers[0].Closings).Reason);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_connection_may_be_ended_from_every_callback()
     {
         using var group = new TestGroup<SelfClosingHandler>(_options with { IdleTimeoutMs = 20 }, r => new SelfClosingHandler(r));
@@ -173,7 +173,7 @@ public abstract class CloseTests(int reactors)
         }
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Stopping_the_group_tells_every_connection_and_flushes_what_was_written()
     {
         var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
@@ -189,7 +189,7 @@ public abstract class CloseTests(int reactors)
         }
     }
 
-    [Fact]
+    [OnBackendFact]
     public async Task Five_thousand_connections_that_come_and_go_leave_nothing()
     {
         using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
@@ -320,6 +320,10 @@ public abstract class CloseTests(int reactors)
     }
 }
 
-public sealed class CloseTestsOnOneReactor() : CloseTests(1);
+public sealed class CloseTestsOnOneReactor() : CloseTests(1, IoBackend.Epoll);
 
-public sealed class CloseTestsOnEightReactors() : CloseTests(8);
+public sealed class CloseTestsOnEightReactors() : CloseTests(8, IoBackend.Epoll);
+
+public sealed class CloseTestsOnOneReactorWithUring() : CloseTests(1, IoBackend.Uring);
+
+public sealed class CloseTestsOnEightReactorsWithUring() : CloseTests(8, IoBackend.Uring);

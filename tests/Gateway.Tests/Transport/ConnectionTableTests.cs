@@ -35,7 +35,9 @@ public class ConnectionTableTests
     [InlineData("Link", 44, 4)]
     [InlineData("Tag", 48, 8)]
     [InlineData("Filter", 56, 4)]
-    [InlineData("Ring", 60, 4)]
+    [InlineData("Flight", 60, 1)]
+    [InlineData("Heat", 61, 1)]
+    [InlineData("Slice", 62, 2)]
     public void Every_field_has_its_place(string name, int offset, int size)
     {
         var field = typeof(ConnectionSlot).GetField(name)!;
@@ -48,7 +50,7 @@ public class ConnectionTableTests
     public void The_fields_named_above_are_all_there_are()
     {
         var fields = typeof(ConnectionSlot).GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic);
-        Assert.Equal(17, fields.Length);
+        Assert.Equal(19, fields.Length);
     }
 
     [Fact]

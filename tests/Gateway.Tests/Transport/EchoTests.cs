@@ -5,15 +5,14 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>Bytes in, the same bytes out, however they are cut.</summary>
-public class EchoTests
+public abstract class EchoTests(int reactors, IoBackend io)
 {
-    private static ReactorGroupOptions Options(int reactors) => new() { Reactors = reactors, TickMs = 10 };
+    private readonly ReactorGroupOptions _options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }.On(io);
 
-    [Theory]
-    [OneAndEightReactors]
-    public void A_frame_split_at_every_byte_is_echoed_whole(int reactors)
+    [OnBackendFact]
+    public void A_frame_split_at_every_byte_is_echoed_whole()
     {
-        using var group = new TestGroup<FramedEchoHandler>(Options(reactors), r => new FramedEchoHandler(r));
+        using var group = new TestGroup<FramedEchoHandler>(_options, r => new FramedEchoHandler(r));
         using var client = Client.Connect(group.Listen());
         var frames = Frames(seed: 1, count: 3, maxPayload: 20);
         for (var cut = 0; cut <= frames.Length; cut++)
@@ -31,11 +30,10 @@ public class EchoTests
         group.AwaitEmpty();
     }
 
-    [Theory]
-    [OneAndEightReactors]
-    public void A_frame_that_comes_byte_by_byte_is_echoed_whole(int reactors)
+    [OnBackendFact]
+    public void A_frame_that_comes_byte_by_byte_is_echoed_whole()
     {
-        using var group = new TestGroup<FramedEchoHandler>(Options(reactors), r => new FramedEchoHandler(r));
+        using var group = new TestGroup<FramedEchoHandler>(_options, r => new FramedEchoHandler(r));
         using var client = Client.Connect(group.Listen());
         var frame = Frames(seed: 2, count: 1, maxPayload: 300);
         foreach (var b in frame)
@@ -48,11 +46,10 @@ public class EchoTests
         group.AwaitIdle();
     }
 
-    [Theory]
-    [OneAndEightReactors]
-    public async Task Random_chunks_on_many_connections_come_back_unchanged(int reactors)
+    [OnBackendFact]
+    public async Task Random_chunks_on_many_connections_come_back_unchanged()
     {
-        using var group = new TestGroup<EchoHandler>(Options(reactors), r => new EchoHandler(r));
+        using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
         var server = group.Listen();
         await Threads.Each(16, seed =>
         {
@@ -70,11 +67,10 @@ public class EchoTests
         Assert.Equal(16, group.Handlers.Sum(h => h.Closings.Count(c => c.Reason == CloseReason.PeerClosed)));
     }
 
-    [Theory]
-    [OneAndEightReactors]
-    public void A_frame_larger_than_the_receive_buffer_and_the_turn_buffer_comes_back(int reactors)
+    [OnBackendFact]
+    public void A_frame_larger_than_the_receive_buffer_and_the_turn_buffer_comes_back()
     {
-        using var group = new TestGroup<FramedEchoHandler>(Options(reactors) with { ReceiveBytesPerTurn = 1000, OutputBufferBytes = 64 }, r => new FramedEchoHandler(r));
+        using var group = new TestGroup<FramedEchoHandler>(_options with { ReceiveBytesPerTurn = 1000, OutputBufferBytes = 64 }, r => new FramedEchoHandler(r));
         using var client = Client.Connect(group.Listen());
         var frames = Frames(seed: 3, count: 4, maxPayload: 60_000);
         client.SendAll(frames);
@@ -82,11 +78,10 @@ public class EchoTests
         group.AwaitIdle();
     }
 
-    [Theory]
-    [OneAndEightReactors]
-    public void Two_thousand_connections_echo_at_once_and_hold_nothing_when_idle(int reactors)
+    [OnBackendFact]
+    public void Two_thousand_connections_echo_at_once_and_hold_nothing_when_idle()
     {
-        using var group = new TestGroup<EchoHandler>(Options(reactors), r => new EchoHandler(r));
+        using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
         var server = group.Listen();
         var clients = Enumerable.Range(0, 2000).Select(_ => Client.Connect(server)).ToArray();
         try
@@ -105,11 +100,10 @@ public class EchoTests
         group.AwaitEmpty(clients.Length);
     }
 
-    [Theory]
-    [OneAndEightReactors]
-    public async Task A_flood_on_one_connection_does_not_starve_another(int reactors)
+    [OnBackendFact]
+    public async Task A_flood_on_one_connection_does_not_starve_another()
     {
-        using var group = new TestGroup<EchoHandler>(Options(reactors) with { ReceiveBytesPerTurn = 4096 }, r => new EchoHandler(r));
+        using var group = new TestGroup<EchoHandler>(_options with { ReceiveBytesPerTurn = 4096 }, r => new EchoHandler(r));
         var server = group.ListenOn(0);
         using var flooder = Client.Connect(server);
         using var quiet = Client.Connect(server);
@@ -161,3 +155,11 @@ public class EchoTests
         return whole;
     }
 }
+
+public sealed class EchoTestsOnOneReactor() : EchoTests(1, IoBackend.Epoll);
+
+public sealed class EchoTestsOnEightReactors() : EchoTests(8, IoBackend.Epoll);
+
+public sealed class EchoTestsOnOneReactorWithUring() : EchoTests(1, IoBackend.Uring);
+
+public sealed class EchoTestsOnEightReactorsWithUring() : EchoTests(8, IoBackend.Uring);

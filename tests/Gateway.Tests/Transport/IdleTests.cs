@@ -4,11 +4,11 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>When a handler is told that its reactor will sleep next.</summary>
-public abstract class IdleTests(int reactors)
+public abstract class IdleTests(int reactors, IoBackend io)
 {
-    private readonly ReactorGroupOptions _options = new() { Reactors = reactors, TickMs = 1000, PostSlots = 8 };
+    private readonly ReactorGroupOptions _options = new ReactorGroupOptions { Reactors = reactors, TickMs = 1000, PostSlots = 8 }.On(io);
 
-    [Fact]
+    [OnBackendFact]
     public void A_handler_is_told_each_time_before_its_reactor_sleeps()
     {
         using var group = new TestGroup<IdleHandler>(_options, r => new IdleHandler(r));
@@ -20,7 +20,7 @@ public abstract class IdleTests(int reactors)
         }
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_handler_is_not_told_while_work_waits()
     {
         using var group = new TestGroup<IdleHandler>(_options, r => new IdleHandler(r));
@@ -64,6 +64,10 @@ public abstract class IdleTests(int reactors)
     }
 }
 
-public sealed class IdleTestsOnOneReactor() : IdleTests(1);
+public sealed class IdleTestsOnOneReactor() : IdleTests(1, IoBackend.Epoll);
 
-public sealed class IdleTestsOnEightReactors() : IdleTests(8);
+public sealed class IdleTestsOnEightReactors() : IdleTests(8, IoBackend.Epoll);
+
+public sealed class IdleTestsOnOneReactorWithUring() : IdleTests(1, IoBackend.Uring);
+
+public sealed class IdleTestsOnEightReactorsWithUring() : IdleTests(8, IoBackend.Uring);

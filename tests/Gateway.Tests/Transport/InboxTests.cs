@@ -6,9 +6,9 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>Requests, replies and notices between reactors: order, no loss, bounded, and nobody ever blocks.</summary>
-public class InboxTests
+public abstract class InboxTests(IoBackend io)
 {
-    [Theory]
+    [OnBackendTheory]
     [InlineData(1, 4096, 4)]
     [InlineData(2, 4096, 2)]
     [InlineData(3, 8192, 1000)]
@@ -17,7 +17,7 @@ public class InboxTests
     public void Everyone_asks_everyone_through_full_lanes_and_gets_every_answer_in_order(int reactors, int laneBytes, int replySlots)
     {
         // Each lane holds a few messages only, in both directions at once: a reactor that blocked would stop the group for good.
-        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 1000, RequestLaneBytes = laneBytes, ReplySlots = replySlots, ReplySlotBytes = 16 };
+        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 1000, RequestLaneBytes = laneBytes, ReplySlots = replySlots, ReplySlotBytes = 16 }.On(io);
         var requests = 40_000 / reactors;
         using var group = new TestGroup<AskingHandler>(options, r => new AskingHandler(r, requests));
         for (var i = 0; i < reactors; i++) group.On(i, (_, h) => h.Start());
@@ -28,12 +28,12 @@ public class InboxTests
         Assert.True(group.Group.Reactors.Sum(r => r.Counters.RequestsRefused) > 0);
     }
 
-    [Theory]
+    [OnBackendTheory]
     [InlineData(2)]
     [InlineData(8)]
     public void Replies_may_come_late_and_hold_back_no_more_than_their_slots(int reactors)
     {
-        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, ReplySlots = 5 };
+        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, ReplySlots = 5 }.On(io);
         using var group = new TestGroup<LateHandler>(options, r => new LateHandler(r));
         group.On(0, (r, _) =>
         {
@@ -62,13 +62,13 @@ public class InboxTests
         Assert.Throws<InvalidOperationException>(() => group.On(0, (r, _) => r.Reply(1, [1])));
     }
 
-    [Theory]
+    [OnBackendTheory]
     [InlineData(2)]
     [InlineData(8)]
     public void A_sleeping_reactor_is_woken_by_each_kind_of_message(int reactors)
     {
         // A tick so long that only a wake can be in time.
-        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 1000 };
+        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 1000 }.On(io);
         using var group = new TestGroup<LateHandler>(options, r => new LateHandler(r));
         for (var i = 0; i < 50; i++)
         {
@@ -84,11 +84,11 @@ public class InboxTests
         Assert.True(group[1].Turns > 100);
     }
 
-    [Theory]
+    [OnBackendTheory]
     [OneAndEightReactors]
     public void Wake_from_any_thread_brings_a_turn_that_sees_what_was_stored_before(int reactors)
     {
-        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 1000 };
+        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 1000 }.On(io);
         using var group = new TestGroup<WatermarkHandler>(options, r => new WatermarkHandler(r));
         var handler = group.Handlers[0];
         for (var mark = 1L; mark <= 20_000; mark++)
@@ -103,12 +103,12 @@ public class InboxTests
         Assert.True(group[0].Turns >= 100);
     }
 
-    [Theory]
+    [OnBackendTheory]
     [InlineData(2)]
     [InlineData(8)]
     public void Notices_are_shed_when_their_lane_is_full_and_the_rest_arrive_in_order(int reactors)
     {
-        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, NoticeLaneBytes = 4096 };
+        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, NoticeLaneBytes = 4096 }.On(io);
         using var group = new TestGroup<LateHandler>(options, r => new LateHandler(r));
         using var gate = new ManualResetEventSlim();
         using var stopped = new ManualResetEventSlim();
@@ -132,12 +132,12 @@ public class InboxTests
         Assert.True(group.On(0, (r, _) => r.TryNotify(1, [1])));
     }
 
-    [Theory]
+    [OnBackendTheory]
     [InlineData(2)]
     [InlineData(8)]
     public void A_request_that_could_never_fit_is_a_fault_of_ours(int reactors)
     {
-        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, RequestLaneBytes = 4096, ReplySlotBytes = 8 };
+        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, RequestLaneBytes = 4096, ReplySlotBytes = 8 }.On(io);
         using var group = new TestGroup<LateHandler>(options, r => new LateHandler(r));
         group.On(0, (r, _) =>
         {
@@ -152,11 +152,11 @@ public class InboxTests
         });
     }
 
-    [Theory]
+    [OnBackendTheory]
     [OneAndEightReactors]
     public void Posted_work_is_bounded_and_runs_in_order(int reactors)
     {
-        using var group = new TestGroup<TestHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 1000, PostSlots = 8 }, r => new TestHandler(r));
+        using var group = new TestGroup<TestHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 1000, PostSlots = 8 }.On(io), r => new TestHandler(r));
         using var gate = new ManualResetEventSlim();
         using var entered = new ManualResetEventSlim();
         var reactor = group.Group.Reactors[0];
@@ -182,12 +182,12 @@ public class InboxTests
         Assert.Equal(Enumerable.Range(0, 8), order);
     }
 
-    [Theory]
+    [OnBackendTheory]
     [InlineData(2)]
     [InlineData(8)]
     public void A_handler_that_throws_stops_its_reactor_and_the_host_is_told(int reactors)
     {
-        var group = new TestGroup<TestHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }, r => new TestHandler(r));
+        var group = new TestGroup<TestHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }.On(io), r => new TestHandler(r));
         var server = group.Listen();
         using var client = Client.Connect(server);
         Wait.Until(() => group.SlotsInUse == 1, "accepted");
@@ -206,11 +206,11 @@ public class InboxTests
         Assert.Empty(client.ReceiveToEnd());
     }
 
-    [Theory]
+    [OnBackendTheory]
     [OneAndEightReactors]
     public void A_verb_from_another_thread_is_refused_in_debug_builds(int reactors)
     {
-        using var group = new TestGroup<TestHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }, r => new TestHandler(r));
+        using var group = new TestGroup<TestHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }.On(io), r => new TestHandler(r));
         var reactor = group.Group.Reactors[0];
 #if DEBUG
         Assert.Contains("belongs to thread", Assert.Throws<InvalidOperationException>(() => reactor.IsOpen(default)).Message, StringComparison.Ordinal);
@@ -306,3 +306,7 @@ public class InboxTests
         public override void OnTurn(long nowMs) => Volatile.Write(ref Seen, Volatile.Read(ref Mark));
     }
 }
+
+public sealed class InboxTestsWithEpoll() : InboxTests(IoBackend.Epoll);
+
+public sealed class InboxTestsWithUring() : InboxTests(IoBackend.Uring);

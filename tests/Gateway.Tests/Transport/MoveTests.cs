@@ -7,16 +7,16 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>Connections that change their reactor under traffic: every byte arrives once and in order.</summary>
-public class MoveTests
+public abstract class MoveTests(IoBackend io)
 {
-    [Theory]
+    [OnBackendTheory]
     [InlineData(1, 256)]
     [InlineData(2, 256)]
     [InlineData(4, 1)]
     [InlineData(8, 256)]
     public async Task Connections_that_wander_under_traffic_lose_and_repeat_nothing(int reactors, int laneSlots)
     {
-        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, MoveLaneSlots = laneSlots, ReceiveBytesPerTurn = 4096 };
+        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, MoveLaneSlots = laneSlots, ReceiveBytesPerTurn = 4096 }.On(io);
         using var group = new TestGroup<WanderingHandler>(options, r => new WanderingHandler(r));
         var server = group.Listen();
         const int clients = 24;
@@ -57,12 +57,12 @@ public class MoveTests
         Assert.Equal(clients, group.Handlers.Sum(h => h.Closings.Count));
     }
 
-    [Theory]
+    [OnBackendTheory]
     [InlineData(2)]
     [InlineData(8)]
     public void The_context_and_the_kept_bytes_arrive_and_the_tag_does_not(int reactors)
     {
-        using var group = new TestGroup<WanderingHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }, r => new WanderingHandler(r));
+        using var group = new TestGroup<WanderingHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }.On(io), r => new WanderingHandler(r));
         using var client = Client.Connect(group.ListenOn(0));
         client.SendAll([0, 5, 1, 2]);
         Wait.Until(() => group.Group.Reactors.Sum(r => r.Counters.LeasesOut) == 1, "a partial frame is kept");
@@ -91,12 +91,12 @@ public class MoveTests
         Assert.Throws<ArgumentOutOfRangeException>(() => group.On(from, (r, _) => r.Move(id, 0, new byte[257])));
     }
 
-    [Theory]
+    [OnBackendTheory]
     [InlineData(2)]
     [InlineData(8)]
     public void Unsent_output_goes_along_and_before_what_is_written_later(int reactors)
     {
-        using var group = new TestGroup<WanderingHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }, r => new WanderingHandler(r));
+        using var group = new TestGroup<WanderingHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }.On(io), r => new WanderingHandler(r));
         using var client = Client.Connect(group.ListenOn(0));
         client.SendAll([0, 1, 9]);
         Assert.Equal([0, 1, 9], client.ReceiveExactly(3));
@@ -117,12 +117,12 @@ public class MoveTests
         Assert.Single(group.Handlers[1 - from].Drains);
     }
 
-    [Theory]
+    [OnBackendTheory]
     [InlineData(2)]
     [InlineData(8)]
     public void A_handshake_is_counted_where_the_connection_is(int reactors)
     {
-        using var group = new TestGroup<MovingHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }, r => new MovingHandler(r));
+        using var group = new TestGroup<MovingHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }.On(io), r => new MovingHandler(r));
         var server = group.Listen();
         var clients = Enumerable.Range(0, 40).Select(_ => Client.Connect(server)).ToList();
         foreach (var client in clients) client.SendAll([1]);
@@ -133,12 +133,12 @@ public class MoveTests
         Assert.Equal(40, group.Handlers[1].Closings.Count);
     }
 
-    [Theory]
+    [OnBackendTheory]
     [InlineData(2)]
     [InlineData(8)]
     public async Task Peers_that_leave_while_they_are_moved_leave_nothing_behind(int reactors)
     {
-        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, MoveLaneSlots = 2 };
+        var options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, MoveLaneSlots = 2 }.On(io);
         using var group = new TestGroup<WanderingHandler>(options, r => new WanderingHandler(r));
         var server = group.Listen();
         const int cycles = 900;
@@ -161,12 +161,12 @@ public class MoveTests
             () => string.Join("; ", group.Group.Reactors.Select(r => r.Counters)));
     }
 
-    [Theory]
+    [OnBackendTheory]
     [InlineData(2)]
     [InlineData(8)]
     public void A_group_that_stops_during_moves_closes_every_descriptor(int reactors)
     {
-        var group = new TestGroup<WanderingHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }, r => new WanderingHandler(r));
+        var group = new TestGroup<WanderingHandler>(new ReactorGroupOptions { Reactors = reactors, TickMs = 10 }.On(io), r => new WanderingHandler(r));
         var server = group.Listen();
         var clients = Enumerable.Range(0, 50).Select(_ => Client.Connect(server)).ToList();
         foreach (var client in clients) client.SendAll([0, 2, 1, 1, 0, 2, 1, 1]);
@@ -238,3 +238,7 @@ public class MoveTests
         }
     }
 }
+
+public sealed class MoveTestsWithEpoll() : MoveTests(IoBackend.Epoll);
+
+public sealed class MoveTestsWithUring() : MoveTests(IoBackend.Uring);

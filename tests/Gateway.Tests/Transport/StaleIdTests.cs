@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net;
 using Gateway.Transport;
 using Gateway.Transport.Backend;
 using Gateway.Transport.Connections;
@@ -7,11 +8,11 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>Ids and completions that outlived their connection touch nothing.</summary>
-public abstract class StaleIdTests(int reactors)
+public abstract class StaleIdTests(int reactors, IoBackend io)
 {
-    private readonly ReactorGroupOptions _options = new() { Reactors = reactors, TickMs = 10, HandshakeTimeoutMs = 0 };
+    private readonly ReactorGroupOptions _options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, HandshakeTimeoutMs = 0 }.On(io);
 
-    [Fact]
+    [OnBackendFact]
     public void A_stale_id_is_refused_by_every_verb_although_its_slot_lives_on()
     {
         using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
@@ -56,7 +57,7 @@ public abstract class StaleIdTests(int reactors)
         Assert.Single(group.Handlers[0].Closings);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void An_id_is_refused_from_within_its_own_OnClosed()
     {
         using var group = new TestGroup<LateHandler>(_options, r => new LateHandler(r));
@@ -65,7 +66,7 @@ public abstract class StaleIdTests(int reactors)
         Assert.Single(group.Handlers[0].Closings);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Completions_of_an_older_generation_are_dropped_and_a_slot_waits_for_its_last()
     {
         var backend = default(ScriptedBackend);
@@ -105,7 +106,7 @@ public abstract class StaleIdTests(int reactors)
         Assert.Equal(third.Slot, script.Sent.Single().Slot);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Output_that_a_backend_takes_later_stays_in_place_until_it_says_so()
     {
         var backend = default(ScriptedBackend);
@@ -170,7 +171,39 @@ public abstract class StaleIdTests(int reactors)
             Wake();
         }
 
+        public void Begin()
+        {
+        }
+
+        public void BeginTurn(uint tick)
+        {
+        }
+
         public int AttachListener(uint listener, int descriptor) => 0;
+
+        public void AllowAccepts(int room)
+        {
+        }
+
+        public void Refuse(int accepted)
+        {
+        }
+
+        public int Adopt(uint slot, int descriptor) => 0;
+
+        public int Connect(uint slot, IPEndPoint remote, IPAddress? source) => 0;
+
+        public IPEndPoint? RemoteEndPoint(uint slot) => null;
+
+        public void Submit()
+        {
+        }
+
+        public bool TryReapSent(out Completion completion)
+        {
+            completion = default;
+            return false;
+        }
 
         public void SubmitAccept(uint listener)
         {
@@ -202,7 +235,11 @@ public abstract class StaleIdTests(int reactors)
         {
         }
 
-        public int Detach(uint slot) => -1;
+        public int Detach(uint slot, out bool idle)
+        {
+            idle = false;
+            return -1;
+        }
 
         public bool Close(uint slot, bool reset) => !CloseLater;
 
@@ -235,6 +272,10 @@ public abstract class StaleIdTests(int reactors)
     }
 }
 
-public sealed class StaleIdTestsOnOneReactor() : StaleIdTests(1);
+public sealed class StaleIdTestsOnOneReactor() : StaleIdTests(1, IoBackend.Epoll);
 
-public sealed class StaleIdTestsOnEightReactors() : StaleIdTests(8);
+public sealed class StaleIdTestsOnEightReactors() : StaleIdTests(8, IoBackend.Epoll);
+
+public sealed class StaleIdTestsOnOneReactorWithUring() : StaleIdTests(1, IoBackend.Uring);
+
+public sealed class StaleIdTestsOnEightReactorsWithUring() : StaleIdTests(8, IoBackend.Uring);

@@ -6,11 +6,11 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>Each kind of deadline, on a clock that the test moves.</summary>
-public abstract class TimeoutTests(int reactors)
+public abstract class TimeoutTests(int reactors, IoBackend io)
 {
     private const int Tick = 10;
 
-    private readonly ReactorGroupOptions _options = new()
+    private readonly ReactorGroupOptions _options = new ReactorGroupOptions
     {
         Reactors = reactors,
         TickMs = Tick,
@@ -18,9 +18,9 @@ public abstract class TimeoutTests(int reactors)
         FrameTimeoutMs = 2000,
         IdleTimeoutMs = 10_000,
         LingerTimeoutMs = 500,
-    };
+    }.On(io);
 
-    [Fact]
+    [OnBackendFact]
     public void A_connection_that_is_not_established_in_time_is_told_and_told_again()
     {
         var (time, group) = Start();
@@ -34,7 +34,7 @@ public abstract class TimeoutTests(int reactors)
         AssertNothingFires(group, time, 9_900);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void Bytes_that_are_consumed_do_not_stretch_the_handshake()
     {
         var (time, group) = Start();
@@ -50,7 +50,7 @@ public abstract class TimeoutTests(int reactors)
         AssertFires(group, time, 2 * Tick, id, TimeoutKind.Handshake);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void An_established_connection_is_idle_only_after_bytes_stopped_coming()
     {
         var (time, group) = Start();
@@ -69,7 +69,7 @@ public abstract class TimeoutTests(int reactors)
         AssertFires(group, time, 3 * Tick, id, TimeoutKind.Idle);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_partial_frame_that_trickles_in_is_too_old_by_its_first_byte()
     {
         var (time, group) = Start();
@@ -86,7 +86,7 @@ public abstract class TimeoutTests(int reactors)
         AssertFires(group, time, 2 * Tick, id, TimeoutKind.Frame);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_frame_that_was_completed_starts_the_age_of_what_follows_it_anew()
     {
         var (time, group) = Start();
@@ -103,7 +103,7 @@ public abstract class TimeoutTests(int reactors)
         AssertFires(group, time, 100 + 3 * Tick, id, TimeoutKind.Frame);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_frame_consumed_in_time_leaves_no_deadline()
     {
         var (time, group) = Start();
@@ -118,7 +118,7 @@ public abstract class TimeoutTests(int reactors)
         AssertNothingFires(group, time, 9_000);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_connection_that_the_application_paused_is_neither_idle_nor_slow()
     {
         var (time, group) = Start();
@@ -133,7 +133,7 @@ public abstract class TimeoutTests(int reactors)
         AssertFires(group, time, 2000 + 3 * Tick, id, TimeoutKind.Frame);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void The_application_timer_fires_once_not_before_its_time_and_can_be_moved_and_cancelled()
     {
         var (time, group) = Start();
@@ -159,7 +159,7 @@ public abstract class TimeoutTests(int reactors)
         AssertFires(group, time, 2 * Tick, id, TimeoutKind.Application);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_closed_connection_has_no_deadline_left()
     {
         var (time, group) = Start();
@@ -172,7 +172,7 @@ public abstract class TimeoutTests(int reactors)
         AssertNothingFires(group, time, 20_000);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_closing_connection_goes_when_the_linger_time_is_over()
     {
         var (time, group) = Start();
@@ -187,7 +187,7 @@ public abstract class TimeoutTests(int reactors)
         Assert.Equal(CloseReason.Closed, Assert.Single(group.Handlers[0].Closings).Reason);
     }
 
-    [Fact]
+    [OnBackendFact]
     public void A_connect_that_nobody_answers_fails_when_the_handshake_time_is_over()
     {
         var (time, group) = Start();
@@ -257,6 +257,10 @@ public abstract class TimeoutTests(int reactors)
     }
 }
 
-public sealed class TimeoutTestsOnOneReactor() : TimeoutTests(1);
+public sealed class TimeoutTestsOnOneReactor() : TimeoutTests(1, IoBackend.Epoll);
 
-public sealed class TimeoutTestsOnEightReactors() : TimeoutTests(8);
+public sealed class TimeoutTestsOnEightReactors() : TimeoutTests(8, IoBackend.Epoll);
+
+public sealed class TimeoutTestsOnOneReactorWithUring() : TimeoutTests(1, IoBackend.Uring);
+
+public sealed class TimeoutTestsOnEightReactorsWithUring() : TimeoutTests(8, IoBackend.Uring);

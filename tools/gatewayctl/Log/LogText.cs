@@ -97,7 +97,7 @@ internal static class LogText
                 RecordType.Reserve => Invariant($"sequence {entry.Sequence}"),
                 RecordType.Gap => "damaged, given up",
                 RecordType.Message or RecordType.Receipt or RecordType.Moved => Invariant($"{new Address(entry.Mailbox)} sequence {entry.Sequence}, body of {entry.BodyBytes} bytes{(entry.Pending ? ", pending" : "")}"),
-                RecordType.AckUpTo or RecordType.Remove => Invariant($"{new Address(entry.Mailbox)} sequence {entry.Sequence}"),
+                RecordType.AckUpTo or RecordType.Expire or RecordType.Remove => Invariant($"{new Address(entry.Mailbox)} sequence {entry.Sequence}"),
                 RecordType.LedgerTotals => "",
                 _ => $"{new Address(entry.Mailbox)}",
             };

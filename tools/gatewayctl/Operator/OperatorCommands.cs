@@ -11,7 +11,7 @@ internal static class OperatorCommands
     private static readonly string[] LedgerTerms = ["accepted", "delivered", "pending", "rejected", "expired", "discarded", "lost"];
 
     public static IEnumerable<Command> Create(CommonOptions common, CtlEnvironment environment) =>
-        [Status(common, environment), Connections(common, environment), Mailbox(common, environment), Ledger(common, environment), Kick(common, environment), LogLevel(common, environment)];
+        [Status(common, environment), Connections(common, environment), Mailbox(common, environment), Ledger(common, environment), Kick(common, environment), Expiry(common, environment), LogLevel(common, environment)];
 
     private static Command Status(CommonOptions common, CtlEnvironment environment)
     {
@@ -106,6 +106,19 @@ internal static class OperatorCommands
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    private static Command Expiry(CommonOptions common, CtlEnvironment environment)
+    {
+        var resume = new Command("resume", "says that the node's clock is right after it suspended expiry; see the reasons of status");
+        resume.SetAction(async (parse, cancel) =>
+        {
+            using var node = common.OperatorOf(parse, environment);
+            var answer = await node.PostAsync("/ops/expiry/resume", cancel);
+            common.OutputOf(parse, environment).Write(answer, () => (bool)answer["resumed"]! ? "expiry goes on" : "expiry was not suspended");
+            return ExitCode.Ok;
+        });
+        return new Command("expiry", "what becomes of messages that nobody fetches") { resume };
     }
 
     private static Command LogLevel(CommonOptions common, CtlEnvironment environment)

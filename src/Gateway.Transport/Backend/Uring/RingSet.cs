@@ -1,0 +1,145 @@
+using Gateway.Transport.Linux;
+
+namespace Gateway.Transport.Backend.Uring;
+
+/// <summary>
+/// The rings of one reactor. A table of direct descriptors holds no more than the process may open files, so a reactor has as many rings
+/// as its connections need; each is made when those before it are full. The first is the one the thread sleeps in. The others say that they
+/// have work by an eventfd, which the first one reads: a thread that waits in one ring sees nothing of another, and with deferred work a
+/// poll of a ring's own descriptor never wakes (pitfall 2). Owned by the reactor's thread.
+/// </summary>
+internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) : IDisposable
+{
+    private const uint Submissions = 256;
+    private const uint Completions = 4096;
+
+    private readonly List<Ring> _rings = [];
+    private readonly int _socketsPerRing = UringProbe.SocketsPerRing(options);
+    private readonly uint _collectAtMost = (uint)options.EventsPerWait;
+    private int _roomy;
+
+    public int Count => _rings.Count;
+
+    public Ring this[int index] => _rings[index];
+
+    public Ring Primary => _rings[0];
+
+    public Ring RingOf(int descriptor) => _rings[DirectSocket.RingOf(descriptor)];
+
+    /// <summary>Makes one more ring; 0 or a negated errno.</summary>
+    public int Open(out string failed)
+    {
+        failed = "the number of rings";
+        if (_rings.Count == DirectSocket.MaxRings) return -Errno.ENFILE;
+        var result = Ring.TryOpen(Submissions, Completions, _socketsPerRing, register: true, out var ring, out failed);
+        if (result < 0) return result;
+        if (_rings.Count != 0)
+        {
+            failed = "the eventfd of a ring";
+            result = ring!.RegisterEventDescriptor(eventDescriptor);
+            if (result < 0)
+            {
+                ring.Dispose();
+                return result;
+            }
+        }
+
+        ring!.Index = _rings.Count;
+        _rings.Add(ring);
+        return 0;
+    }
+
+    /// <summary>A ring with a free place, made if there is none; a negated errno when it cannot be.</summary>
+    public int FindRoom()
+    {
+        if (_rings[_roomy].InUse < _rings[_roomy].Capacity) return _roomy;
+        for (var i = 0; i < _rings.Count; i++)
+        {
+            if (_rings[i].InUse < _rings[i].Capacity) return _roomy = i;
+        }
+
+        var result = Open(out _);
+        return result < 0 ? result : _roomy = _rings.Count - 1;
+    }
+
+    public bool HasCompletions
+    {
+        get
+        {
+            foreach (var ring in _rings)
+            {
+                if (ring.HasCompletions) return true;
+            }
+
+            return false;
+        }
+    }
+
+    /// <summary>Hands over what is pending on every ring.</summary>
+    public void Push()
+    {
+        foreach (var ring in _rings)
+        {
+            if (ring.Pending != 0) ring.Push(getEvents: false);
+        }
+    }
+
+    /// <summary>
+    /// Hands over what is pending and has the kernel do what it deferred, 20 pieces an enter (pitfall 5), up to a bound. An enter that
+    /// brings nothing is the last: the flag may be set although there is no work, for the kernel sets it a moment after it queued the work
+    /// and clears it only when it has some to do, and in between we may have been there already.
+    /// </summary>
+    public void Collect()
+    {
+        foreach (var ring in _rings)
+        {
+            if (ring.Pending != 0) ring.Push(getEvents: true);
+            for (var before = uint.MaxValue; ring.WantsEnter && ring.Waiting != before && ring.Waiting < _collectAtMost;)
+            {
+                before = ring.Waiting;
+                ring.Push(getEvents: true);
+            }
+        }
+    }
+
+    /// <summary>Waits until any ring has something, at most <paramref name="timeoutMs"/>.</summary>
+    public void Sleep(int timeoutMs)
+    {
+        if (_rings.Count == 1 || TryRest())
+        {
+            Primary.Wait(timeoutMs);
+        }
+
+        for (var i = 1; i < _rings.Count; i++) _rings[i].Signals = false;
+        Collect();
+    }
+
+    public void Dispose()
+    {
+        foreach (var ring in _rings) ring.Dispose();
+    }
+
+    /// <summary>
+    /// Has the other rings signal from here on; false when one of them has something already. The kernel stores the work's flag before it
+    /// looks whether to signal, and we allow the signal before we look at the flag, with a full fence on each side: one of the two sees the
+    /// other. A flag without work (see <see cref="Collect"/>) costs an enter here and must not keep us awake.
+    /// </summary>
+    private bool TryRest()
+    {
+        for (var i = 1; i < _rings.Count; i++)
+        {
+            var ring = _rings[i];
+            if (ring.Pending != 0) ring.Push(getEvents: false);
+            ring.Signals = true;
+        }
+
+        Interlocked.MemoryBarrier();
+        for (var i = 1; i < _rings.Count; i++)
+        {
+            if (_rings[i].WantsEnter) _rings[i].Push(getEvents: true);
+            if (_rings[i].HasCompletions) return false;
+        }
+
+        return true;
+    }
+}
