@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Xml.Linq;
 using Gateway.Benchmarks.Ladder;
 using Gateway.Benchmarks.Reports;
 
@@ -63,7 +64,7 @@ internal sealed class MailboxReport(
             ## What it does not show
             One machine, whose cores the log's threads share, and one disk. Ratios say more than rates. Durability of the compacted and of the recovered log is `os`:
             what their figures count does not depend on it, their time does. The page cache was dropped, not the disk's own. A node's reactors, sockets and
-            messaging are only in the backlog's figures; the ladder has the rest.
+            messaging are only in the backlog's figures, where two load ends take their share of the cores; the ladder has the rest.
             """);
         return text.ToString();
     }
@@ -72,13 +73,21 @@ internal sealed class MailboxReport(
     {
         Facts = facts,
         Title = "the bars of the mailbox log",
-        Beside = ("FASTER", $"Microsoft.FASTER.Core {typeof(FASTER.core.FasterLog).Assembly.GetName().Version}"),
+        Beside = ("FASTER", FasterVersion()),
         OtherCores = Spread.Of(otherCores),
         ListsOtherCores = true,
         Rounds = string.Create(
             CultureInfo.InvariantCulture,
             $"{settings.Rounds.Count}; what is compared is measured in turns in one process, beginning with another side each round; a turn lasts {settings.Rounds.Time.TotalSeconds:0.##} s or a fixed number of messages, whichever is less, after {settings.Rounds.Warmup.TotalSeconds:0.##} s of warm-up"),
     };
+
+    /// <summary>As it is pinned: the assembly says 1.0.0.</summary>
+    private static string FasterVersion()
+    {
+        const string Package = "Microsoft.FASTER.Core";
+        var pinned = XDocument.Load(Path.Combine(LadderPaths.Root, "Directory.Packages.props")).Descendants("PackageVersion").Single(p => (string?)p.Attribute("Include") == Package);
+        return $"{Package} {(string?)pinned.Attribute("Version")}";
+    }
 
     private void BarTable(StringBuilder text)
     {
@@ -116,8 +125,8 @@ internal sealed class MailboxReport(
     {
         text.AppendLine(
             """
-            Bar 7, by commands that end with 0 when they held: `dotnet run -c Release --project tests/Gateway.PowerLoss -- chain` (kills of a real node, chained in one folder, compaction and
-            truncation included) and `-- images` (crash images of a disk that loses or tears any subset of unflushed sectors; and that leaving out an fdatasync is caught).
+            Bar 7, by commands that end with 0 when they held: `dotnet run -c Release --project tests/Gateway.PowerLoss -- chain --kills 50` (kills of a real node, chained in one folder, compaction and
+            truncation included) and `-- --images 10000` (crash images of a disk that loses or tears any subset of unflushed sectors; with `--mutations`: that leaving out an fdatasync is caught).
 
             Bar 9, each by a test that fails without the remedy (`dotnet test tests/Gateway.Tests --filter "FullyQualifiedName~Gateway.Tests.Mailbox"`):
 
