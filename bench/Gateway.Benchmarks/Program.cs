@@ -1,15 +1,17 @@
 using System.CommandLine;
 using BenchmarkDotNet.Running;
 using Gateway.Benchmarks.Ladder;
+using Gateway.Benchmarks.Mailbox.Bars;
 using Gateway.Benchmarks.Rivals;
 using Gateway.Benchmarks.Rungs;
 
 // The ladder:       dotnet run -c Release --project bench/Gateway.Benchmarks -- ladder --rounds 5
 // The rivals:       dotnet run -c Release --project bench/Gateway.Benchmarks -- rivals --rounds 3
+// The mailbox log:  dotnet run -c Release --project bench/Gateway.Benchmarks -- mailbox --rounds 12
 // BenchmarkDotNet:  dotnet run -c Release --project bench/Gateway.Benchmarks -- --filter '*Protocol*'
-if (args is ["ladder" or "rivals" or "rung", ..])
+if (args is ["ladder" or "rivals" or "mailbox" or "rung", ..])
 {
-    var root = new RootCommand("Measures.") { LadderCommand.Create(), RivalsCommand.Create(), RungCommand.Create() };
+    var root = new RootCommand("Measures.") { LadderCommand.Create(), RivalsCommand.Create(), MailboxCommand.Create(), RungCommand.Create() };
     return await root.Parse(args).InvokeAsync();
 }
 

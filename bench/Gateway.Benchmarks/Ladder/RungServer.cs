@@ -68,9 +68,12 @@ internal sealed class RungServer : IAsyncDisposable
     public async Task<CommitCount?> CommitsAsync(CancellationToken stop)
     {
         if (_operator is null) return null;
-        var log = JsonNode.Parse(await _operator.GetStringAsync(new Uri("/ops/counters", UriKind.Relative), stop))!["log"]!;
+        var log = (await AskAsync("/ops/counters", stop))["log"]!;
         return new CommitCount((long)log["commits"]!, (long)log["bytesAppended"]!, (long)log["syncMicros"]!);
     }
+
+    /// <summary>What a node's operator port answers. The rung must have one.</summary>
+    public async Task<JsonNode> AskAsync(string path, CancellationToken stop) => JsonNode.Parse(await _operator!.GetStringAsync(new Uri(path, UriKind.Relative), stop))!;
 
     public async ValueTask DisposeAsync()
     {

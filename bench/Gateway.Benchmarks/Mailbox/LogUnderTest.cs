@@ -1,24 +1,46 @@
+using Gateway.Benchmarks.Mailbox.Bars;
 using Gateway.Mailbox;
+using Gateway.Mailbox.Commit;
 
 namespace Gateway.Benchmarks.Mailbox;
 
-/// <summary>A log of one partition in a folder that goes away with it, and short ways to fill it. One thread.</summary>
-internal sealed class LogUnderTest : IDisposable
+/// <summary>A log of one partition, and short ways to fill it. One thread, but for the callbacks.</summary>
+internal sealed class LogUnderTest : IPairLog
 {
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("gateway-bench-");
-    private readonly MailboxLog _log;
+    /// <summary>Of every log that is made for a measurement.</summary>
+    public const ulong Identity = 0xBE7C_0001;
 
+    private readonly DirectoryInfo? _own;
+    private readonly WakeSignal _committed = new();
+
+    /// <summary>In a folder that goes away with it.</summary>
     public LogUnderTest(Durability durability)
+        : this(
+            Directory.CreateTempSubdirectory("gateway-bench-"),
+            f => new MailboxLogOptions { Folder = f, NewLogIdentity = Identity, Durability = durability, MemoryBytes = 16L << 20 }, TimeProvider.System)
     {
-        _log = MailboxLog.Open(
-            new MailboxLogOptions { Folder = _folder.FullName, NewLogIdentity = 0xBE7C_0001, Durability = durability, MemoryBytes = 16L << 20 },
-            new Nobody(), TimeProvider.System);
-        Partition = _log.Partition(0);
     }
+
+    /// <param name="options">With <see cref="MailboxLogOptions.OnCommitted"/> leading to <see cref="OnCommitted"/> if it is to be waited for.</param>
+    /// <param name="time">The log's.</param>
+    public LogUnderTest(Func<LogUnderTest, MailboxLogOptions> options, TimeProvider time)
+    {
+        Log = MailboxLog.Open(options(this), new Nobody(), time);
+        Partition = Log.Partition(0);
+    }
+
+    private LogUnderTest(DirectoryInfo own, Func<string, MailboxLogOptions> options, TimeProvider time)
+        : this(_ => options(own.FullName), time) => _own = own;
+
+    public MailboxLog Log { get; }
 
     public MailboxPartition Partition { get; }
 
-    public ulong Send(ulong mailbox, ReadOnlySpan<byte> body, out long position)
+    public long CommittedThrough => Log.CommittedThrough;
+
+    public ulong Send(ulong mailbox, ReadOnlySpan<byte> body, out long position) => Send(mailbox, 77, 1, body, out position);
+
+    public ulong Send(ulong mailbox, ulong sender, ulong number, ReadOnlySpan<byte> body, out long position)
     {
         var sequence = Partition.NextSequence();
         while (sequence == 0)
@@ -33,10 +55,10 @@ internal sealed class LogUnderTest : IDisposable
             Mailbox = mailbox,
             Sequence = sequence,
             Previous = Partition.State(mailbox).Last,
-            Sender = 77,
+            Sender = sender,
             Incarnation = 1,
-            Number = 1,
-            Low = 1,
+            Number = number,
+            Low = number,
             EnqueuedAt = 1_800_000_000,
             Body = body,
         });
@@ -46,32 +68,45 @@ internal sealed class LogUnderTest : IDisposable
     public long Acknowledge(ulong mailbox, ulong sequence) =>
         Append(new MailboxRecord { Type = RecordType.AckUpTo, Mailbox = mailbox, Sequence = sequence });
 
-    public void AwaitCommit(long position)
-    {
-        Partition.EndBatch();
-        var spin = new SpinWait();
-        while (_log.CommittedThrough < position) spin.SpinOnce();
-    }
-
-    public void Dispose()
-    {
-        _log.Dispose();
-        _folder.Delete(recursive: true);
-    }
-
     /// <summary>Full and busy pass: the commit thread empties what they are about.</summary>
-    private long Append(in MailboxRecord record)
+    public long Append(in MailboxRecord record)
     {
         AppendStatus status;
         long position;
         while ((status = Partition.Append(in record, out position)) != AppendStatus.Ok)
         {
-            if (status == AppendStatus.Failed) throw new InvalidOperationException("The log has failed.");
+            if (status == AppendStatus.Failed) throw new InvalidOperationException("The log has failed.", Log.FailureCause);
             Partition.EndBatch();
             Thread.Yield();
         }
 
         return position;
+    }
+
+    public void EndBatch() => Partition.EndBatch();
+
+    /// <summary>The log's commit thread: <see cref="AwaitCommit()"/> has something.</summary>
+    public void OnCommitted() => _committed.Set();
+
+    public void AwaitCommit()
+    {
+        _committed.Wait(timeoutMs: 100);
+        if (Log.FailureCause is { } cause) throw new InvalidOperationException("The log has failed.", cause);
+    }
+
+    /// <summary>Also without <see cref="OnCommitted"/>.</summary>
+    public void AwaitCommit(long position)
+    {
+        Partition.EndBatch();
+        var spin = new SpinWait();
+        while (Log.CommittedThrough < position) spin.SpinOnce();
+    }
+
+    public void Dispose()
+    {
+        Log.Dispose();
+        _committed.Dispose();
+        _own?.Delete(recursive: true);
     }
 
     private sealed class Nobody : IRecoveryObserver

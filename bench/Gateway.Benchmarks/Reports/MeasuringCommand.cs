@@ -14,18 +14,22 @@ internal sealed class MeasuringCommand
     private readonly string _name;
     private readonly string _description;
     private readonly Option<int> _rounds;
-    private readonly Option<TimeSpan> _time = DurationOption.Create("--time", "of one measurement", TimeSpan.FromSeconds(5));
-    private readonly Option<TimeSpan> _warmup = DurationOption.Create("--warmup", "before each, under its load", TimeSpan.FromSeconds(2));
+    private readonly Option<TimeSpan> _time;
+    private readonly Option<TimeSpan> _warmup;
     private readonly Option<string?> _data;
     private readonly Option<string?> _report;
 
     /// <param name="name">Of the verb, of its folder below data and of its reports.</param>
     /// <param name="description">Of the verb.</param>
     /// <param name="rounds">That it measures when it is not told.</param>
-    public MeasuringCommand(string name, string description, int rounds)
+    /// <param name="time">Of one measurement, likewise; 5 s.</param>
+    /// <param name="warmup">Before it; 2 s.</param>
+    public MeasuringCommand(string name, string description, int rounds, TimeSpan? time = null, TimeSpan? warmup = null)
     {
         _name = name;
         _description = description;
+        _time = DurationOption.Create("--time", "of one measurement", time ?? TimeSpan.FromSeconds(5));
+        _warmup = DurationOption.Create("--warmup", "before each, under its load", warmup ?? TimeSpan.FromSeconds(2));
         _rounds = new Option<int>("--rounds") { Description = "of interleaved measurements; a report wants no fewer than the default", HelpName = "N", DefaultValueFactory = _ => rounds };
         _rounds.Validators.Add(r =>
         {

@@ -1,3 +1,7 @@
+using System.Reflection.Metadata;
+using System.Reflection.Metadata.Ecma335;
+using System.Reflection.PortableExecutable;
+using FASTER.core;
 using Gateway.Mailbox;
 using Gateway.Mailbox.Faster;
 using Xunit;
@@ -111,6 +115,50 @@ public class FasterTrapTests
     }
 
     [Fact]
+    public void Starting_a_commit_does_not_wait_for_its_end()
+    {
+        // Trap 11: Commit(true) spins until it is over. Here it never is.
+        using var device = new SilentDevice();
+        var log = new FasterLog(new FasterLogSettings
+        {
+            LogDevice = device,
+            LogCommitManager = new RecoveredCommit(64, 64),
+            PageSize = 4096,
+            MemorySize = 64 * 1024,
+            SegmentSize = 64 * 1024,
+            TryRecoverLatest = false,
+        });
+        Assert.True(log.TryEnqueue(new byte[100], out _));
+        var started = false;
+        new Thread(() =>
+        {
+            FasterInternals.StartCommit(log);
+            Volatile.Write(ref started, true);
+        }) { IsBackground = true }.Start();
+        MailboxHarness.WaitFor(() => Volatile.Read(ref started));
+        Assert.Equal(1, device.Writes);
+        Assert.True(log.FlushedUntilAddress < log.TailAddress);
+    }
+
+    [Fact]
+    public void Nothing_of_FASTER_s_log_is_used_but_what_is_known_to_hold()
+    {
+        // Traps 3 and 8, and whatever else is there: Initialize, Enqueue(byte, ref SpanByte), WaitForCommit, iterators ... What is added here wants a test first.
+        Assert.Equal(
+            [
+                "Boolean TryEnqueue(System.ReadOnlySpan`1[System.Byte], Int64 ByRef)",
+                "Boolean TryEnqueue[T](T, Int64 ByRef)",
+                "Int64 get_BeginAddress()",
+                "Int64 get_FlushedUntilAddress()",
+                "Int64 get_TailAddress()",
+                "Void .ctor(FASTER.core.FasterLogSettings, Microsoft.Extensions.Logging.ILogger)",
+                "Void Commit(Boolean)",
+                "Void Recover(Int64)",
+            ],
+            MembersUsed(typeof(FasterLog)).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void A_tail_at_a_page_or_segment_boundary_is_recovered()
     {
         // FASTER loads no tail page then. Sizes are chosen so that records fill pages to the last byte.
@@ -165,5 +213,46 @@ public class FasterTrapTests
 
         using var again = new MailboxHarness(image.Path, time: time);
         Assert.Equal(5, again.ReadAll(5).Count);
+    }
+
+    /// <summary>The type's members that the mailbox's code refers to, as its metadata lists them.</summary>
+    private static IEnumerable<string> MembersUsed(Type type)
+    {
+        using var file = new PEReader(File.OpenRead(typeof(MailboxLog).Assembly.Location));
+        var metadata = file.GetMetadataReader();
+        foreach (var handle in metadata.MemberReferences)
+        {
+            var member = metadata.GetMemberReference(handle);
+            if (member.Parent.Kind != HandleKind.TypeReference) continue;
+            var parent = metadata.GetTypeReference((TypeReferenceHandle)member.Parent);
+            if (metadata.GetString(parent.Name) != type.Name || metadata.GetString(parent.Namespace) != type.Namespace) continue;
+            yield return typeof(MailboxLog).Module.ResolveMember(MetadataTokens.GetToken(handle))!.ToString()!;
+        }
+    }
+
+    /// <summary>Takes writes and never completes one.</summary>
+    private sealed class SilentDevice() : StorageDeviceBase("silent", 4, -1)
+    {
+        private int _writes;
+
+        public int Writes => Volatile.Read(ref _writes);
+
+        public override void WriteAsync(IntPtr sourceAddress, int segmentId, ulong destinationAddress, uint numBytesToWrite, DeviceIOCompletionCallback callback, object context) =>
+            Interlocked.Increment(ref _writes);
+
+        public override void ReadAsync(int segmentId, ulong sourceAddress, IntPtr destinationAddress, uint readLength, DeviceIOCompletionCallback callback, object context) =>
+            throw new NotSupportedException();
+
+        public override void RemoveSegment(int segment)
+        {
+        }
+
+        public override void RemoveSegmentAsync(int segment, AsyncCallback callback, IAsyncResult result)
+        {
+        }
+
+        public override void Dispose()
+        {
+        }
     }
 }

@@ -1,0 +1,20 @@
+namespace Gateway.Benchmarks.Mailbox.Bars;
+
+/// <summary>A log that is given messages and their acknowledgements by one thread and says what is committed. Positions are ends of records.</summary>
+internal interface IPairLog : IDisposable
+{
+    /// <summary>Everything before it is committed.</summary>
+    long CommittedThrough { get; }
+
+    /// <summary>Appends a message; waits while the log's memory is full. Returns its sequence.</summary>
+    ulong Send(ulong mailbox, ReadOnlySpan<byte> body, out long position);
+
+    /// <summary>Appends the acknowledgement of everything in the mailbox up to this sequence. Returns its position.</summary>
+    long Acknowledge(ulong mailbox, ulong sequence);
+
+    /// <summary>What was appended may be committed now.</summary>
+    void EndBatch();
+
+    /// <summary>Sleeps until there was a commit since the last call, 100 ms at most.</summary>
+    void AwaitCommit();
+}
