@@ -14,11 +14,13 @@ public enum RecordType : byte
     Remove = 6,
     Window = 7,
     Device = 8,
-    // Laid out for parts to come; this version writes none of them and refuses a log that holds one.
+    /// <summary>The log's own: an entry's record again, at the end of the log, written by compaction.</summary>
     Moved = 9,
+    // Fanout, Entry, FanoutDone and Generation are laid out for parts to come: this version writes none of them and refuses a log that holds one.
     Fanout = 10,
     Entry = 11,
     FanoutDone = 12,
+    /// <summary>The log's own: what everything that was truncated came to, written by compaction.</summary>
     LedgerTotals = 13,
     Generation = 14,
     /// <summary>The log's own, written by a repair where a stretch of it was damaged: takes its place, and counts the entries known to be lost with it.</summary>
