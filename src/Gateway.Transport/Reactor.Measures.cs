@@ -1,3 +1,4 @@
+using Gateway.Transport.Connections;
 using Gateway.Transport.Queues;
 
 namespace Gateway.Transport;
@@ -40,6 +41,29 @@ public sealed partial class Reactor
         into.Add(_leaseGauge!.Read(nowMs));
     }
 
+    /// <summary>
+    /// Goes on through the connections with output that a flush left behind, a slice at a call: a look at each record of output, idle connections have
+    /// none. The reactor's thread.
+    /// </summary>
+    /// <param name="cursor">0 at first; 0 again when the last slice was read.</param>
+    /// <param name="records">To look at, at most.</param>
+    /// <param name="into">Added to. What comes and goes between two slices may be passed over.</param>
+    public void ReadUnsent(ref uint cursor, int records, ICollection<UnsentReading> into)
+    {
+        ArgumentNullException.ThrowIfNull(into);
+        AssertOwner();
+        var end = (uint)Math.Min(_outputs.End, (long)Math.Max(cursor, 1) + records);
+        for (var index = Math.Max(cursor, 1); index < end; index++)
+        {
+            var output = _outputs[index];
+            ref var slot = ref _table.Find(output.Owner);
+            if (IsNone(ref slot) || slot.Output != index || !slot.Has(SlotFlags.Lagging)) continue;
+            into.Add(new UnsentReading(output.Owner, slot.Tag, output.Unsent, TimeSpan.FromMilliseconds(Math.Max(0, NowMs - output.LaggingSinceMs))));
+        }
+
+        cursor = end < _outputs.End ? end : 0;
+    }
+
     private void MakeGauges()
     {
         var unit = TimeSpan.FromMilliseconds(1);
@@ -51,3 +75,10 @@ public sealed partial class Reactor
     private void NoteWait(int timeoutMs) =>
         _oversleptUs = _turnEndUs == 0 ? 0 : Math.Max(0, _turnStartUs - _turnEndUs - timeoutMs * 1000L);
 }
+
+/// <summary>A connection whose output the kernel has not all taken.</summary>
+/// <param name="Connection">Which.</param>
+/// <param name="Tag">The application's.</param>
+/// <param name="Bytes">Not taken.</param>
+/// <param name="Since">How long there has been some.</param>
+public readonly record struct UnsentReading(ConnectionId Connection, ulong Tag, long Bytes, TimeSpan Since);

@@ -81,7 +81,7 @@ public sealed partial class Reactor
         if (slot.Output == 0)
         {
             if (_dirty.Count >= Options.OutputsPerTurn) FlushDirty();
-            output = _outputs.Take();
+            output = _outputs.Take(id);
             slot.Output = output.Index;
         }
         else
@@ -163,6 +163,7 @@ public sealed partial class Reactor
 
     private void NoteUnsent(ref ConnectionSlot slot, ConnectionId id)
     {
+        if (!slot.Has(SlotFlags.Lagging)) _outputs[slot.Output].LaggingSinceMs = NowMs;
         slot.Flags |= SlotFlags.Lagging;
         if (slot.State != SlotState.Open) return;
         if (_outputs[slot.Output].Unsent > Options.MaxUnsentBytes)

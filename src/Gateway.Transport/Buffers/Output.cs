@@ -11,6 +11,12 @@ internal sealed class Output(uint index)
 {
     public uint Index { get; } = index;
 
+    /// <summary>Whose it is while it is out.</summary>
+    public ConnectionId Owner { get; set; }
+
+    /// <summary>When a flush first left something of it behind.</summary>
+    public long LaggingSinceMs { get; set; }
+
     public Segment? Buffer { get; set; }
 
     /// <summary>Bytes of <see cref="Buffer"/> that the kernel took.</summary>
@@ -38,14 +44,24 @@ internal sealed class OutputTable(SegmentPool segments, LeasePool leases, QueueG
 
     public int HighOut { get; private set; }
 
+    /// <summary>One more than the highest index there ever was.</summary>
+    public int End => _count;
+
     public Output this[uint index] => _records[index];
 
-    public Output Take()
+    public Output Take(ConnectionId owner)
     {
         if (++Out > HighOut) HighOut = Out;
-        if (_free.TryPop(out var index)) return _records[index];
-        if (_count == _records.Length) Array.Resize(ref _records, _records.Length * 2);
-        return _records[_count] = new Output((uint)_count++);
+        if (!_free.TryPop(out var index))
+        {
+            if (_count == _records.Length) Array.Resize(ref _records, _records.Length * 2);
+            index = (uint)_count++;
+            _records[index] = new Output(index);
+        }
+
+        var output = _records[index];
+        output.Owner = owner;
+        return output;
     }
 
     /// <summary>The pipe behind the turn buffer, leased now if there was none.</summary>
@@ -70,6 +86,7 @@ internal sealed class OutputTable(SegmentPool segments, LeasePool leases, QueueG
 
         output.Behind = null;
         output.WritingBehind = false;
+        output.Owner = default;
         Out--;
         _free.Push(output.Index);
     }
