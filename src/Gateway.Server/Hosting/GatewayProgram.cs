@@ -48,7 +48,11 @@ internal sealed record GatewayProgram(
         try
         {
             Signals.Register();
-            return await new NodeHost(options, CreateNode, Signals, Output, Errors, Time).RunAsync(resolution.Notes);
+            var host = new NodeHost(options, CreateNode, Signals, Output, Errors, Time)
+            {
+                Configuration = (resolution.Values, () => OptionResolution.Of(commandLine, Environment, Folder, Limits)),
+            };
+            return await host.RunAsync(resolution.Notes);
         }
         catch (Exception e)
         {

@@ -129,6 +129,7 @@ public static class OptionTable
         HandshakeTimeout, FrameTimeout, IdleTimeout, RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
         Durability, CommitProgressTimeout, SegmentSize, LogMemory, LogPage,
         DrainTime, ReconnectSpread, Metrics, LogFormat, Level,
+        .. AlertTable.All,
     ];
 
     /// <summary>The option of this name, or null.</summary>

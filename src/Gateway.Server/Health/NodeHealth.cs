@@ -1,0 +1,264 @@
+using System.Diagnostics.Metrics;
+using Gateway.Server.Health.Alerts;
+using Gateway.Server.Health.Flight;
+using Gateway.Server.Health.Top;
+using Microsoft.Extensions.Logging;
+
+namespace Gateway.Server.Health;
+
+/// <summary>
+/// Watches one node: once a second it reads every queue and counter that the owners publish, turns totals into rates, judges the alerts, and tells of
+/// those that were raised or cleared: the log, the webhook, a dump of the flight recorder, and whoever asks. Runs on the thread pool; no reactor waits for
+/// it and it waits for no reactor, so it goes on while one hangs. With <c>--metrics off</c> there is nothing to watch and it does not run.
+/// <para>Ticks come one at a time; what they publish is immutable and may be read from any thread.</para>
+/// </summary>
+internal sealed class NodeHealth : IAsyncDisposable
+{
+    public static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
+
+    private const int Listed = 10;
+
+    private static readonly TimeSpan SocketsLimit = TimeSpan.FromSeconds(2);
+
+    private readonly INode _node;
+    private readonly GatewayOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly QueueWatch _watch = new();
+    private readonly AlertBoard _board;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly TimeSpan _tick;
+    private readonly long _startedAt;
+    private DecayingRate _arrivals = new(1);
+    private DecayingRate _appends = new(10);
+    private NodeCounters? _last;
+    private long _lastAt;
+    private TimeSpan _uncommittedFor;
+    private volatile AlertThresholds _thresholds;
+    private volatile IReadOnlyList<QueueHealth> _queues = [];
+    private volatile IReadOnlyList<Alert> _alerts = [];
+    private volatile IReadOnlyList<TopEntry> _sockets = [];
+    private Task _socketsAsked = Task.CompletedTask;
+    private Task _dump = Task.CompletedTask;
+    private Task _loop = Task.CompletedTask;
+
+    /// <param name="node">Watched; it may not have started yet.</param>
+    /// <param name="options">The node's.</param>
+    /// <param name="keys">For pseudonyms.</param>
+    /// <param name="logs">Where alerts are told.</param>
+    /// <param name="time">For ticks and everything that lasts.</param>
+    /// <param name="tick">Between two looks; null: a second.</param>
+    public NodeHealth(INode node, GatewayOptions options, NodeKeys keys, ILoggerFactory logs, TimeProvider time, TimeSpan? tick = null)
+    {
+        (_node, _options, _time, _tick) = (node, options, time, tick ?? Tick);
+        _thresholds = options.Alerts;
+        _log = logs.CreateLogger("gateway.health");
+        _startedAt = _lastAt = time.GetTimestamp();
+        Top = new TopLists(node.Insight);
+        Dumps = new FlightDumps(node.Insight, keys, options.Data, time);
+        _board = new AlertBoard(new Culprits(entry => entry.ShownAs(keys)));
+        Webhook = new AlertWebhook(
+            AlertWebhook.DefaultHandler(), () => _thresholds,
+            new AlertIdentity(options.NativeListen.ToString(), $"http://{options.OperatorListen}/status", entry => entry.ShownAs(keys)), time, _log);
+        Meter = new Meter(new MeterOptions(Metrics.NodeMeters.MeterName) { Scope = this });
+        Meter.CreateObservableGauge("alert_active", ActiveAlerts, null, "1 while the alert is raised for a queue of any reactor, otherwise 0; /status names the culprit.");
+    }
+
+    /// <summary>In force from the next tick.</summary>
+    public AlertThresholds Thresholds
+    {
+        get => _thresholds;
+        set
+        {
+            _thresholds = value;
+            Webhook.Wake();
+        }
+    }
+
+    /// <summary>As of the last tick.</summary>
+    public IReadOnlyList<QueueHealth> Queues => _queues;
+
+    /// <summary>The active ones, nearest the cause first, then those cleared last.</summary>
+    public IReadOnlyList<Alert> Alerts => _alerts;
+
+    public TopLists Top { get; }
+
+    public FlightDumps Dumps { get; }
+
+    /// <summary>gateway_alert_active; empty of measurements with <c>--metrics off</c>.</summary>
+    public Meter Meter { get; }
+
+    internal AlertWebhook Webhook { get; }
+
+    public void Start()
+    {
+        if (!_options.Metrics) return;
+        Webhook.Start();
+        _loop = Task.Run(RunAsync);
+    }
+
+    /// <summary>Looks now. Not while another call looks.</summary>
+    internal void Look()
+    {
+        var now = _time.GetTimestamp();
+        var elapsed = _time.GetElapsedTime(_lastAt, now);
+        _lastAt = now;
+        var thresholds = _thresholds;
+        var sample = Sample(_time.GetElapsedTime(_startedAt, now), elapsed);
+        _queues = sample.Queues;
+        var changes = _board.Evaluate(sample, thresholds);
+        _alerts = _board.Alerts;
+        foreach (var alert in changes) Log(alert);
+        Webhook.Tell(_alerts, changes);
+        if (changes.Any(a => a.State == AlertState.Active) && _dump.IsCompleted) _dump = Task.Run(() => Dump(changes));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _loop;
+        await Webhook.DisposeAsync();
+        Meter.Dispose();
+        // A dump to a disk that hangs ends with the process.
+        if (_dump.IsCompleted) _dump.Dispose();
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        using var timer = new PeriodicTimer(_tick, _time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+            {
+                try
+                {
+                    Look();
+                }
+                catch (Exception e) when (e is not OutOfMemoryException)
+                {
+                    // A watch that has ended watches nothing: the next look may succeed, and a fault of ours is at least told.
+                    _log.LogError(e, "A look at the node's health failed");
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The node ends.
+        }
+    }
+
+    private HealthSample Sample(TimeSpan at, TimeSpan elapsed)
+    {
+        var counters = _node.GetCounters();
+        var last = _last ?? counters;
+        _last = counters;
+        var queues = _watch.Observe(_node.GetQueues(), elapsed.TotalSeconds);
+        Top.Observe(counters, elapsed.TotalSeconds);
+        _arrivals.Note(Accepted(counters) - Accepted(last), elapsed.TotalSeconds);
+        _appends.Note(counters.Log.BytesAppended - last.Log.BytesAppended, elapsed.TotalSeconds);
+        AskForSockets(queues);
+        var failing = Webhook.Failing;
+        return new HealthSample
+        {
+            At = at,
+            WallClock = _time.GetUtcNow(),
+            Queues = queues,
+            Counters = counters,
+            Commit = LongestCommit(counters.Log, last.Log, elapsed),
+            AppendRate = _appends.PerSecond,
+            ArrivalRate = _arrivals.PerSecond,
+            SendRate = Top.SendRate,
+            BufferHard = _options.BufferHard,
+            Mailboxes = Top.Mailboxes(int.MaxValue).Entries,
+            Senders = Top.Senders(Listed).Entries,
+            Sockets = _sockets,
+            WebhookFailing = failing.For,
+            WebhookError = failing.Error,
+        };
+    }
+
+    /// <summary>What a commit took that has ended, or how long there was none although something waited: a disk that hangs ends nothing.</summary>
+    private TimeSpan LongestCommit(in LogCounters now, in LogCounters last, TimeSpan elapsed)
+    {
+        var waits = now.UncommittedBytes > 0 && last.UncommittedBytes > 0 && now.Commits == last.Commits;
+        _uncommittedFor = waits ? _uncommittedFor + elapsed : TimeSpan.Zero;
+        var longest = _node.Insight.TakeLongestCommit();
+        return longest > _uncommittedFor ? longest : _uncommittedFor;
+    }
+
+    /// <summary>Sockets are asked for on the reactors' threads while some lag, and what came by the next tick is used: a tick waits for nobody.</summary>
+    private void AskForSockets(IReadOnlyList<QueueHealth> queues)
+    {
+        if (!_socketsAsked.IsCompleted) return;
+        if (queues.All(q => q.Reading.Name != QueueNames.SendLeases || q.Reading.Depth == 0))
+        {
+            _sockets = [];
+            return;
+        }
+
+        _socketsAsked = Task.Run(async () =>
+        {
+            using var limit = new CancellationTokenSource(SocketsLimit, _time);
+            try
+            {
+                _sockets = (await Top.SocketsAsync(Listed, limit.Token)).Entries;
+            }
+            catch (NodeStoppedException)
+            {
+                _sockets = [];
+            }
+        });
+    }
+
+    private void Log(Alert alert)
+    {
+        var of = alert.Queue.Length == 0 ? "" : $"{{{alert.Queue}}}";
+        if (alert.State == AlertState.Active)
+        {
+            _log.LogWarning(
+                "alert {Alert}{Of} raised: {Culprit}. Usual causes: {Causes}. {Runbook}", alert.Kind.Name, of, alert.Culprit, string.Join("; ", alert.Kind.Causes), alert.Kind.Runbook);
+        }
+        else
+        {
+            _log.LogInformation("alert {Alert}{Of} cleared after {Lasted}", alert.Kind.Name, of, Figures.Time((alert.ClearedAt!.Value - alert.Since).TotalSeconds));
+        }
+    }
+
+    private void Dump(IReadOnlyList<Alert> changes)
+    {
+        try
+        {
+            var raised = changes.Where(a => a.State == AlertState.Active).Select(a => $"alert {a.Kind.Name} raised: {a.Culprit}");
+            if (Dumps.WriteForAlert(raised) is { } path) _log.LogInformation("The flight recorder was written to {Path}", path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            _log.LogWarning("The flight recorder could not be written: {Error}", e.Message);
+        }
+    }
+
+    private IEnumerable<Measurement<int>> ActiveAlerts()
+    {
+        var (thresholds, alerts) = (_thresholds, _alerts);
+        foreach (var kind in AlertKinds.All)
+        {
+            var queues = kind.Queue is { } own ? [own] : QueueNames.All.Where(q => HasLimit(kind, q, thresholds));
+            foreach (var queue in queues)
+            {
+                var active = alerts.Any(a => a.State == AlertState.Active && a.Kind == kind && a.Queue == queue);
+                yield return new Measurement<int>(
+                    active ? 1 : 0, new KeyValuePair<string, object?>("alert", kind.Name), new KeyValuePair<string, object?>("queue", queue));
+            }
+        }
+    }
+
+    private static bool HasLimit(AlertKind kind, string queue, AlertThresholds t) => kind.Name switch
+    {
+        "QueueBacklog" => t.QueueDepth.Of(queue) is not null,
+        "QueueStuck" => t.QueueAge.Of(queue) is not null,
+        _ => t.QueueDrain.Of(queue) is not null,
+    };
+
+    private static long Accepted(NodeCounters counters) => counters.Reactors.Sum(r => r.ConnectionsAccepted);
+}
