@@ -16,7 +16,7 @@ public sealed class TuneTests : IDisposable
         Set("kernel/io_uring_disabled", "0");
         Set("net/core/somaxconn", "65535");
         Set("net/ipv4/tcp_max_syn_backlog", "65535");
-        Set("net/ipv4/tcp_mem", "500000\t1000000\t2000000");
+        Set("net/ipv4/tcp_mem", "1000000\t1500000\t2000000");
         Set("net/ipv4/ip_local_port_range", "32768\t60999");
         Set("net/ipv4/ip_local_reserved_ports", "");
         Write("proc/self/limits", "Max open files            1024                 20000                files     \n");
@@ -111,7 +111,7 @@ public sealed class TuneTests : IDisposable
         var lines = File.ReadAllLines(_machine.File("etc/sysctl.d/90-gateway.conf"));
         Assert.Contains("fs.file-max = 170536", lines);
         Assert.Contains("net.core.somaxconn = 65535", lines);
-        Assert.Contains("net.ipv4.tcp_mem = 500000 1000000 2000000", lines);
+        Assert.Contains("net.ipv4.tcp_mem = 1000000 1500000 2000000", lines);
     }
 
     [Theory]
