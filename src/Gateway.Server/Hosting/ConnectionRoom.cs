@@ -43,7 +43,7 @@ internal sealed class ConnectionRoom
     {
         var descriptors = backend.Io == IoBackend.Uring
             ? new ConnectionLimit(
-                "io_uring's tables", backend.Connections, $"rings of {Text(machine.OpenFiles)} direct descriptors (ulimit -n), {Text(options.Reactors)} reactors", "LimitNOFILE")
+                "io_uring's tables", backend.Connections, $"rings of {Text(machine.OpenFiles)} direct descriptors (ulimit -n), {Text(options.Reactors)} {(options.Reactors == 1 ? "reactor" : "reactors")}", "LimitNOFILE")
             : new ConnectionLimit(
                 "open files", backend.Connections, $"{Text(machine.OpenFiles)} for this process (ulimit -n; fs.nr_open allows {Text(machine.MostOpenFiles)}), some kept for the rest",
                 "LimitNOFILE of its service, or --io uring with --max-connections");

@@ -236,6 +236,11 @@ public class MeasureTests
         Assert.Equal([60L, 60L, 60L], windows.P99Us.Where(p => p < 100));
         Assert.InRange(windows.WorstP99Us!.Value, 400_000, 413_000);
         Assert.Equal(60, snapshot.DoubleCheck.Quantile(0.99));
+
+        // What came after the last whole stretch counts as well.
+        for (var i = 0; i < 100; i++) snapshot.DoubleCheck.Record(900_000);
+        windows.End(22_000_000, snapshot);
+        Assert.InRange(windows.WorstP99Us!.Value, 900_000, 929_000);
     }
 
     [Fact]

@@ -33,6 +33,7 @@ public class PhasesTests
         // What was meant to be sent from the start of the warm-up to the end, give or take the last moment.
         Assert.InRange((long)chat["double_checks"]!, 600, 720);
         Assert.True((long)chat["latency_us"]!["p50"]! <= (long)chat["latency_us"]!["p999"]!);
+        Assert.True((long)chat["worst_p99_us"]! >= (long)chat["latency_us"]!["p99"]! * 31 / 32, run.ToString());
         Assert.True((long)phases[3]!["login_us"]!["p99"]! > 0);
         Assert.All(phases.Take(4), p => Assert.NotNull(p!["server_bytes_per_connection"]));
         Assert.Equal(600, run["alive"]);

@@ -67,6 +67,8 @@ internal static class ChurnRun
         result.Extra["kernel_after"] = conductor.Server is null ? null : KernelSockets.Read(settings.TargetPort);
         result.Extra["server_after"] = conductor.Watch.Take(conductor.Time.NowUs());
         result.ServerMemoryBytes = conductor.Server?.MemoryBytes();
+        // Nobody stayed that the memory could be shared out among.
+        result.Connections = 0;
         return Runs.Finish(conductor, result);
     }
 

@@ -79,6 +79,7 @@ internal static class RelayRun
         }
 
         var totals = conductor.Look();
+        windows?.End(conductor.Time.NowUs(), totals);
         result.MeasuredMessages = totals[Counter.MeasuredDoubleChecks];
         var lastUs = plan.Messages > 0 || conductor.IsInterrupted ? totals[Counter.LastDoubleCheckAt] : endUs;
         result.MeasuredSeconds = Math.Max(lastUs - mark, 1) / 1e6;

@@ -14,7 +14,7 @@ internal sealed class WorstWindow
     private readonly Histogram _last = new();
     private long _startedUs;
 
-    /// <summary>The p99 of each stretch of 5 s, in order; 0 where nothing came.</summary>
+    /// <summary>The p99 of each stretch of 5 s, in order, the last shorter or longer; 0 where nothing came.</summary>
     public IReadOnlyList<long> P99Us => _p99Us;
 
     /// <summary>The worst of them; null before the first has ended.</summary>
@@ -23,7 +23,12 @@ internal sealed class WorstWindow
     public void Look(long nowUs, LoadSnapshot snapshot)
     {
         if (_startedUs == 0) _startedUs = nowUs;
-        if (nowUs - _startedUs < LengthUs) return;
+        if (nowUs - _startedUs >= LengthUs) End(nowUs, snapshot);
+    }
+
+    /// <summary>Ends the stretch under way; at the end of the measurement, so that none of it is left out.</summary>
+    public void End(long nowUs, LoadSnapshot snapshot)
+    {
         _p99Us.Add(snapshot.DoubleCheck.Since(_last).Quantile(0.99));
         _last.Clear();
         _last.Add(snapshot.DoubleCheck);

@@ -16,7 +16,7 @@ internal static class Summary
         var s = r.Settings;
         Line($"{r.Command}: {s.Devices:N0} devices from {s.FirstAddress}, {s.Processes} process(es) of {s.Threads} reactor(s), seed {s.Seed}");
         if (s.ShapeKind != ShapeKind.Idle) Line($"  mix            {new MessageMix(s.Mix, s.SizeBytes, s.Seed)}; window {s.Window}");
-        Line($"  connections    {r.Connections:N0}, {r.LoginsPerSecond:N0} logins/s, {r.Alive:N0} alive at the end");
+        if (r.Connections > 0) Line($"  connections    {r.Connections:N0}, {r.LoginsPerSecond:N0} logins/s, {r.Alive:N0} alive at the end");
         Latency("login", totals.Login);
         if (r.MessagesPerSecond is { } rate) Line($"  messages       {rate:N0} a second: {r.MeasuredMessages:N0} in {r.MeasuredSeconds:0.00} s");
         Latency("double check", totals.DoubleCheck);
