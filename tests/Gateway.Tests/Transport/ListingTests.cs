@@ -4,15 +4,15 @@ using Xunit;
 namespace Gateway.Tests.Transport;
 
 /// <summary>A walk over a reactor's connections, in slices.</summary>
-public abstract class ListingTests(IoBackend io)
+public abstract class ListingTests(int reactors, IoBackend io)
 {
-    private readonly ReactorGroupOptions _options = new ReactorGroupOptions { Reactors = 1, TickMs = 10, HandshakeTimeoutMs = 0, MaxUnsentBytes = 100_000 }.On(io);
+    private readonly ReactorGroupOptions _options = new ReactorGroupOptions { Reactors = reactors, TickMs = 10, HandshakeTimeoutMs = 0, MaxUnsentBytes = 100_000 }.On(io);
 
     [OnBackendFact]
     public void Slices_of_any_length_come_to_every_connection_once()
     {
         using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
-        var server = group.Listen();
+        var server = group.ListenOn(0);
         var clients = Enumerable.Range(0, 50).Select(_ => Client.Connect(server)).ToList();
         Wait.Until(() => group[0].SlotsInUse == 50, "all are accepted");
         // Holes in the table, too.
@@ -45,7 +45,7 @@ public abstract class ListingTests(IoBackend io)
     {
         var time = new ManualTime();
         using var group = new TestGroup<TestHandler>(_options, r => new KeepingHandler(r), time);
-        using var client = Client.Connect(group.Listen());
+        using var client = Client.Connect(group.ListenOn(0));
         var id = CloseTests.AwaitAccepted(group.Handlers[0]);
         client.SendAll(new byte[300]);
         Wait.Until(() => Read(group).KeptBytes == 300, "the bytes are kept");
@@ -93,6 +93,10 @@ public abstract class ListingTests(IoBackend io)
     }
 }
 
-public class ListingTestsOnEpoll() : ListingTests(IoBackend.Epoll);
+public class ListingTestsOnOneReactor() : ListingTests(1, IoBackend.Epoll);
 
-public class ListingTestsOnUring() : ListingTests(IoBackend.Uring);
+public class ListingTestsOnEightReactors() : ListingTests(8, IoBackend.Epoll);
+
+public class ListingTestsOnOneReactorWithUring() : ListingTests(1, IoBackend.Uring);
+
+public class ListingTestsOnEightReactorsWithUring() : ListingTests(8, IoBackend.Uring);
