@@ -42,26 +42,30 @@ public sealed partial class Reactor
     }
 
     /// <summary>
-    /// Goes on through the connections with output that a flush left behind, a slice at a call: a look at each record of output, idle connections have
-    /// none. The reactor's thread.
+    /// Goes on through the slots, a slice at a call, and lists the connections for which bytes are held: output that a flush left behind, or input that was
+    /// not consumed. The reactor's thread.
     /// </summary>
     /// <param name="cursor">0 at first; 0 again when the last slice was read.</param>
-    /// <param name="records">To look at, at most.</param>
+    /// <param name="slots">To look at.</param>
     /// <param name="into">Added to. What comes and goes between two slices may be passed over.</param>
-    public void ReadUnsent(ref uint cursor, int records, ICollection<UnsentReading> into)
+    public void ReadHeld(ref uint cursor, int slots, ICollection<HeldReading> into)
     {
         ArgumentNullException.ThrowIfNull(into);
         AssertOwner();
-        var end = (uint)Math.Min(_outputs.End, (long)Math.Max(cursor, 1) + records);
-        for (var index = Math.Max(cursor, 1); index < end; index++)
+        var end = (uint)Math.Min(_table.High, (long)cursor + slots);
+        for (; cursor < end; cursor++)
         {
-            var output = _outputs[index];
-            ref var slot = ref _table.Find(output.Owner);
-            if (IsNone(ref slot) || slot.Output != index || !slot.Has(SlotFlags.Lagging)) continue;
-            into.Add(new UnsentReading(output.Owner, slot.Tag, output.Unsent, TimeSpan.FromMilliseconds(Math.Max(0, NowMs - output.LaggingSinceMs))));
+            ref var slot = ref _table[cursor];
+            if (slot.State is not (SlotState.Open or SlotState.Closing)) continue;
+            var lags = slot.Output != 0 && slot.Has(SlotFlags.Lagging);
+            if (!lags && slot.Input == 0) continue;
+            var since = lags ? NowMs - _outputs[slot.Output].LaggingSinceMs : (long)(_nowTick - slot.LastReceived) * _clock.TickMs;
+            into.Add(new HeldReading(
+                _table.IdOf(cursor), slot.Tag, lags ? _outputs[slot.Output].Unsent : 0, slot.Input == 0 ? 0 : _leases[slot.Input].Bytes,
+                TimeSpan.FromMilliseconds(Math.Max(0, since))));
         }
 
-        cursor = end < _outputs.End ? end : 0;
+        if (cursor >= _table.High) cursor = 0;
     }
 
     private void MakeGauges()
@@ -76,9 +80,10 @@ public sealed partial class Reactor
         _oversleptUs = _turnEndUs == 0 ? 0 : Math.Max(0, _turnStartUs - _turnEndUs - timeoutMs * 1000L);
 }
 
-/// <summary>A connection whose output the kernel has not all taken.</summary>
+/// <summary>A connection for which bytes are held.</summary>
 /// <param name="Connection">Which.</param>
 /// <param name="Tag">The application's.</param>
-/// <param name="Bytes">Not taken.</param>
-/// <param name="Since">How long there has been some.</param>
-public readonly record struct UnsentReading(ConnectionId Connection, ulong Tag, long Bytes, TimeSpan Since);
+/// <param name="UnsentBytes">Of output, that the kernel has not taken.</param>
+/// <param name="KeptBytes">Of input, that the handler has not consumed.</param>
+/// <param name="Since">How long the kernel has not taken all; without output, how long nothing has arrived.</param>
+public readonly record struct HeldReading(ConnectionId Connection, ulong Tag, long UnsentBytes, long KeptBytes, TimeSpan Since);

@@ -81,7 +81,7 @@ public sealed partial class Reactor
         if (slot.Output == 0)
         {
             if (_dirty.Count >= Options.OutputsPerTurn) FlushDirty();
-            output = _outputs.Take(id);
+            output = _outputs.Take();
             slot.Output = output.Index;
         }
         else

@@ -15,7 +15,7 @@ public interface INodeInsight
     /// <summary>Each reactor's busiest senders, as shares of the sends that reached it lately.</summary>
     IReadOnlyList<SenderReading> ReadSenders();
 
-    /// <summary>The connections with most unsent output, the worst first; those of a reactor that does not answer are missing.</summary>
+    /// <summary>The connections for which most bytes are held, the worst first; those of a reactor that does not answer are missing.</summary>
     /// <param name="limit">How many.</param>
     /// <param name="cancel">Ends the waiting: what has come by then is returned.</param>
     Task<IReadOnlyList<SocketReading>> ReadSocketsAsync(int limit, CancellationToken cancel);
@@ -43,6 +43,10 @@ public readonly record struct SenderReading(int Reactor, Address Device, double 
 /// <param name="Slot">Of the connection, with its generation what it is called by there.</param>
 /// <param name="Generation">Of the slot.</param>
 /// <param name="Device">Null before its login.</param>
-/// <param name="UnsentBytes">That the kernel has not taken.</param>
-/// <param name="Since">How long it has not taken all.</param>
-public readonly record struct SocketReading(int Reactor, uint Slot, uint Generation, Address? Device, long UnsentBytes, TimeSpan Since);
+/// <param name="UnsentBytes">Of output, that the kernel has not taken.</param>
+/// <param name="KeptBytes">Of input: a frame whose end has not come, or one that had to wait.</param>
+/// <param name="Since">How long the kernel has not taken all; without output, how long nothing has arrived.</param>
+public readonly record struct SocketReading(int Reactor, uint Slot, uint Generation, Address? Device, long UnsentBytes, long KeptBytes, TimeSpan Since)
+{
+    public long HeldBytes => UnsentBytes + KeptBytes;
+}

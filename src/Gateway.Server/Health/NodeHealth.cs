@@ -18,7 +18,12 @@ internal sealed class NodeHealth : IAsyncDisposable
 
     private const int Listed = 10;
 
-    private static readonly TimeSpan SocketsLimit = TimeSpan.FromSeconds(2);
+    /// <summary>A walk over all slots of a million takes a reactor some 20 ms of its time, in slices.</summary>
+    private static readonly TimeSpan SocketsEvery = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan SocketsLimit = TimeSpan.FromSeconds(4);
+
+    /// <summary>Of buffer-hard: what is held below this is nobody's trouble.</summary>
+    private const double HeldWorthAsking = 0.1;
 
     private readonly INode _node;
     private readonly GatewayOptions _options;
@@ -39,6 +44,7 @@ internal sealed class NodeHealth : IAsyncDisposable
     private volatile IReadOnlyList<Alert> _alerts = [];
     private volatile IReadOnlyList<TopEntry> _sockets = [];
     private Task _socketsAsked = Task.CompletedTask;
+    private TimeSpan _socketsAskedAt;
     private Task _dump = Task.CompletedTask;
     private Task _loop = Task.CompletedTask;
 
@@ -157,7 +163,7 @@ internal sealed class NodeHealth : IAsyncDisposable
         Top.Observe(counters, elapsed.TotalSeconds);
         _arrivals.Note(Accepted(counters) - Accepted(last), elapsed.TotalSeconds);
         _appends.Note(counters.Log.BytesAppended - last.Log.BytesAppended, elapsed.TotalSeconds);
-        AskForSockets(queues);
+        AskForSockets(queues, counters.Reactors.Sum(r => r.BufferedBytes), at);
         var failing = Webhook.Failing;
         return new HealthSample
         {
@@ -187,16 +193,17 @@ internal sealed class NodeHealth : IAsyncDisposable
         return longest > _uncommittedFor ? longest : _uncommittedFor;
     }
 
-    /// <summary>Sockets are asked for on the reactors' threads while some lag, and what came by the next tick is used: a tick waits for nobody.</summary>
-    private void AskForSockets(IReadOnlyList<QueueHealth> queues)
+    /// <summary>Sockets are asked for on the reactors' threads while some hold much, and what came by the next tick is used: a tick waits for nobody.</summary>
+    private void AskForSockets(IReadOnlyList<QueueHealth> queues, long buffered, TimeSpan at)
     {
-        if (!_socketsAsked.IsCompleted) return;
-        if (queues.All(q => q.Reading.Name != QueueNames.SendLeases || q.Reading.Depth == 0))
-        {
-            _sockets = [];
-            return;
-        }
+        var lag = queues.Any(q => q.Reading.Name == QueueNames.SendLeases && q.Reading.Depth > 0);
+        if (!lag && buffered < _options.BufferHard * HeldWorthAsking) _sockets = [];
+        else if (_socketsAsked.IsCompleted && (_sockets.Count == 0 || at - _socketsAskedAt >= SocketsEvery)) AskForSocketsNow(at);
+    }
 
+    private void AskForSocketsNow(TimeSpan at)
+    {
+        _socketsAskedAt = at;
         _socketsAsked = Task.Run(async () =>
         {
             using var limit = new CancellationTokenSource(SocketsLimit, _time);

@@ -7,11 +7,11 @@ using Gateway.Transport;
 
 namespace Gateway.Server.Node;
 
-/// <summary>Who is behind the node's figures: what its owners publish of mailboxes and senders, and a walk over unsent output on the reactors' threads.</summary>
+/// <summary>Who is behind the node's figures: what its owners publish of mailboxes and senders, and a walk over held bytes on the reactors' threads.</summary>
 internal sealed partial class GatewayNode : INodeInsight
 {
-    /// <summary>Records of output that a reactor looks at in one go: some ten microseconds of its time.</summary>
-    private const int OutputsPerStep = 1024;
+    /// <summary>Slots that a reactor looks at in one go: some ten microseconds of its time.</summary>
+    private const int SlotsPerStep = 1024;
 
     /// <summary>32 bytes each: a quarter of a megabyte a reactor, minutes of a busy node.</summary>
     private const int FlightEvents = 8192;
@@ -69,16 +69,16 @@ internal sealed partial class GatewayNode : INodeInsight
     public async Task<IReadOnlyList<SocketReading>> ReadSocketsAsync(int limit, CancellationToken cancel)
     {
         if (!_running) return [];
-        var asked = _hosts.Select(host => WalkUnsentAsync(host, limit, cancel)).ToArray();
+        var asked = _hosts.Select(host => WalkHeldAsync(host, limit, cancel)).ToArray();
         // A reactor that hangs answers when it turns again; the others are not to wait for it.
         await Task.WhenAny(Task.WhenAll(asked), Task.Delay(Timeout.Infinite, cancel));
-        return [.. asked.Where(a => a.IsCompletedSuccessfully).SelectMany(a => a.Result).OrderByDescending(s => s.UnsentBytes).Take(limit)];
+        return [.. asked.Where(a => a.IsCompletedSuccessfully).SelectMany(a => a.Result).OrderByDescending(s => s.HeldBytes).Take(limit)];
     }
 
-    private async Task<IReadOnlyList<SocketReading>> WalkUnsentAsync(ReactorHost host, int limit, CancellationToken cancel)
+    private async Task<IReadOnlyList<SocketReading>> WalkHeldAsync(ReactorHost host, int limit, CancellationToken cancel)
     {
         var worst = new PriorityQueue<SocketReading, long>(limit + 1);
-        var slice = new List<UnsentReading>();
+        var slice = new List<HeldReading>();
         uint cursor = 0;
         do
         {
@@ -86,10 +86,10 @@ internal sealed partial class GatewayNode : INodeInsight
             slice.Clear();
             await OnReactor(host, h =>
             {
-                h.Reactor.ReadUnsent(ref cursor, OutputsPerStep, slice);
+                h.Reactor.ReadHeld(ref cursor, SlotsPerStep, slice);
                 foreach (var reading in slice)
                 {
-                    worst.Enqueue(ReadingOf(h, in reading), reading.Bytes);
+                    worst.Enqueue(ReadingOf(h, in reading), reading.UnsentBytes + reading.KeptBytes);
                     if (worst.Count > limit) worst.Dequeue();
                 }
 
@@ -100,11 +100,12 @@ internal sealed partial class GatewayNode : INodeInsight
         return [.. worst.UnorderedItems.Select(i => i.Element)];
     }
 
-    private static SocketReading ReadingOf(ReactorHost host, in UnsentReading reading)
+    private static SocketReading ReadingOf(ReactorHost host, in HeldReading reading)
     {
         var device = host.DeviceOf(reading.Connection, reading.Tag);
         return new SocketReading(
-            host.Reactor.Index, reading.Connection.Slot, reading.Connection.Generation, device == 0 ? null : new Address(device), reading.Bytes, reading.Since);
+            host.Reactor.Index, reading.Connection.Slot, reading.Connection.Generation, device == 0 ? null : new Address(device),
+            reading.UnsentBytes, reading.KeptBytes, reading.Since);
     }
 
     /// <summary>On the commit thread.</summary>

@@ -34,11 +34,11 @@ internal sealed record QueueRatesBody(double In1s, double In10s, double In100s, 
 /// <summary>An alert in /status; devices by pseudonym. Reactor -1 is the node's; it was cleared at no time while it is active.</summary>
 internal sealed record AlertBody(
     string Name, AlertState State, string Queue, int Reactor, DateTimeOffset Since, DateTimeOffset? ClearedAt, double Value, double Threshold, string Measure, string Unit,
-    string Culprit, IReadOnlyList<string> Causes, IReadOnlyList<TopBodyEntry> Top, string Runbook)
+    string Culprit, IReadOnlyList<string> Causes, IReadOnlyList<TopListEntry> Top, string Runbook)
 {
     public static AlertBody Of(Alert a, NodeKeys keys) => new(
         a.Kind.Name, a.State, a.Queue, a.Reactor, a.Since, a.ClearedAt, Finite(a.Value), Finite(a.Threshold), a.Kind.Measure, a.Kind.Unit, a.Culprit, a.Kind.Causes,
-        [.. a.Top.Select(t => TopBodyEntry.Of(t, t.ShownAs(keys), withKind: true))], a.Kind.Runbook);
+        [.. a.Top.Select(t => TopListEntry.Of(t, t.ShownAs(keys), withKind: true))], a.Kind.Runbook);
 
     /// <summary>JSON has no word for infinite; what never drains takes longer than anything.</summary>
     private static double Finite(double value) => double.IsFinite(value) ? Math.Round(value, 3) : double.MaxValue;

@@ -56,7 +56,7 @@ internal sealed class HealthEndpoints(INode node, NodeHealth health, NodeKeys ke
         return new StatusBody(
             readiness.State, readiness.State == NodeState.Ready, [.. Reasons(readiness, counters, queues)], version,
             Math.Round(time.GetElapsedTime(_startedAt).TotalSeconds, 3), node.EndpointLines, DurabilityBody.Of(options.Durability),
-            StatusTotals.Of(counters), counters.Log, [.. queues.Select(q => QueueBody.Of(q, seen.GetValueOrDefault((q.Name, q.Reactor)), alerts))],
+            StatusTotals.Of(counters), counters.Log, CollectorBody.Now(), [.. queues.Select(q => QueueBody.Of(q, seen.GetValueOrDefault((q.Name, q.Reactor)), alerts))],
             [.. alerts.Select(a => AlertBody.Of(a, keys))]);
     }
 

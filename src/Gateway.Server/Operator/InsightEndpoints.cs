@@ -41,11 +41,11 @@ internal sealed class InsightEndpoints(INode node, NodeHealth health, NodeKeys k
         {
             "mailboxes" => ("entries", health.Top.Mailboxes(count)),
             "senders" => ("sends/s", health.Top.Senders(count)),
-            "sockets" => ("bytes unsent", await SocketsAsync(count, cancel)),
+            "sockets" => ("bytes", await SocketsAsync(count, cancel)),
             _ => ("", TopList.Empty),
         };
         if (unit.Length == 0) return Wrong($"kind: '{kind}' is none of mailboxes, senders, sockets");
-        return Results.Json(new TopBody(kind!, [.. list.Entries.Select(e => TopBodyEntry.Of(e, names == "plain" ? e.ShownPlain() : e.ShownAs(keys)))], list.ErrorBound));
+        return Results.Json(new TopListBody(kind!, [.. list.Entries.Select(e => TopListEntry.Of(e, names == "plain" ? e.ShownPlain() : e.ShownAs(keys)))], list.ErrorBound));
     }
 
     private async Task<TopList> SocketsAsync(int count, CancellationToken cancel)
@@ -81,13 +81,13 @@ internal sealed class InsightEndpoints(INode node, NodeHealth health, NodeKeys k
 }
 
 /// <summary>GET /ops/top.</summary>
-internal sealed record TopBody(string Kind, IReadOnlyList<TopBodyEntry> Entries, string ErrorBound);
+internal sealed record TopListBody(string Kind, IReadOnlyList<TopListEntry> Entries, string ErrorBound);
 
 /// <summary>A place in a top list, as shown: in an alert, where lists of different kinds may stand, with its kind.</summary>
-internal sealed record TopBodyEntry(
+internal sealed record TopListEntry(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] TopKind? Kind, string Who, double Value, double Error, string Unit, int Reactor, string Detail)
 {
-    public static TopBodyEntry Of(TopEntry entry, string who, bool withKind = false) =>
+    public static TopListEntry Of(TopEntry entry, string who, bool withKind = false) =>
         new(withKind ? entry.Kind : null, who, entry.Value, entry.Error, entry.Unit, entry.Reactor, entry.Detail);
 }
 

@@ -11,9 +11,6 @@ internal sealed class Output(uint index)
 {
     public uint Index { get; } = index;
 
-    /// <summary>Whose it is while it is out.</summary>
-    public ConnectionId Owner { get; set; }
-
     /// <summary>When a flush first left something of it behind.</summary>
     public long LaggingSinceMs { get; set; }
 
@@ -44,24 +41,14 @@ internal sealed class OutputTable(SegmentPool segments, LeasePool leases, QueueG
 
     public int HighOut { get; private set; }
 
-    /// <summary>One more than the highest index there ever was.</summary>
-    public int End => _count;
-
     public Output this[uint index] => _records[index];
 
-    public Output Take(ConnectionId owner)
+    public Output Take()
     {
         if (++Out > HighOut) HighOut = Out;
-        if (!_free.TryPop(out var index))
-        {
-            if (_count == _records.Length) Array.Resize(ref _records, _records.Length * 2);
-            index = (uint)_count++;
-            _records[index] = new Output(index);
-        }
-
-        var output = _records[index];
-        output.Owner = owner;
-        return output;
+        if (_free.TryPop(out var index)) return _records[index];
+        if (_count == _records.Length) Array.Resize(ref _records, _records.Length * 2);
+        return _records[_count] = new Output((uint)_count++);
     }
 
     /// <summary>The pipe behind the turn buffer, leased now if there was none.</summary>
@@ -86,7 +73,6 @@ internal sealed class OutputTable(SegmentPool segments, LeasePool leases, QueueG
 
         output.Behind = null;
         output.WritingBehind = false;
-        output.Owner = default;
         Out--;
         _free.Push(output.Index);
     }

@@ -64,8 +64,8 @@ internal sealed class TopLists(INodeInsight insight)
         return new TopList(
             [
                 .. sockets.Select(s => new TopEntry(
-                    TopKind.Socket, s.Device, string.Create(CultureInfo.InvariantCulture, $"connection {s.Slot}.{s.Generation}"), s.UnsentBytes, 0, "bytes unsent", s.Reactor,
-                    $"for {Figures.Time(s.Since.TotalSeconds)}")),
+                    TopKind.Socket, s.Device, string.Create(CultureInfo.InvariantCulture, $"connection {s.Slot}.{s.Generation}"), s.HeldBytes, 0, "bytes", s.Reactor,
+                    $"{(s.UnsentBytes > 0 ? "unread" : "of an unfinished frame")} for {Figures.Time(s.Since.TotalSeconds)}")),
             ],
             "exact when each connection was looked at; a reactor that did not answer in time is missing");
     }
