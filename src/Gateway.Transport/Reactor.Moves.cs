@@ -1,6 +1,7 @@
 using System.Buffers;
 using Gateway.Transport.Connections;
 using Gateway.Transport.Inbox;
+using Gateway.Transport.Linux;
 
 namespace Gateway.Transport;
 
@@ -70,13 +71,15 @@ public sealed partial class Reactor
         }
     }
 
-    /// <summary>False: an operation on it is still under way, or the kernel has no descriptor for the journey; the next turn tries again.</summary>
+    /// <summary>False: it, or another operation on it, is still under way, or the target has no place for it; the next turn asks again.</summary>
     private bool TryDepart(ref ConnectionSlot slot, in Departure departure)
     {
         var record = departure.Record;
         var index = departure.Id.Slot;
-        var descriptor = _backend.Detach(index, out var idle);
-        if (descriptor < 0) return false;
+        var target = _group.Reactors[departure.To];
+        var handed = _backend.HandOver(index, target._backend, out var idle);
+        if (handed == -Errno.ENFILE) target.Wake();
+        if (handed < 0) return false;
         _wheel.Cancel(index);
         if (slot.Input != 0)
         {
@@ -92,7 +95,7 @@ public sealed partial class Reactor
         record.Flags = slot.Flags & SlotFlags.InHandshake;
         record.Deadline = slot.Deadline;
         record.LastReceived = slot.LastReceived;
-        record.Descriptor = descriptor;
+        record.Handed = handed;
         LeaveHandshake(ref slot);
         slot.State = SlotState.Dead;
         if (idle) _table.Release(index);
@@ -100,6 +103,9 @@ public sealed partial class Reactor
         _inbox.Move(departure.To, record);
         return true;
     }
+
+    /// <summary>A connection that was on its way here when its group stopped. After the thread has ended.</summary>
+    internal void Discard(MoveRecord record) => _backend.Discard(record.Handed);
 
     private void TakeUnsent(ref ConnectionSlot slot, MoveRecord record)
     {
@@ -129,7 +135,7 @@ public sealed partial class Reactor
         slot.Deadline = record.Deadline;
         slot.LastReceived = record.LastReceived;
         if (slot.Has(SlotFlags.InHandshake)) EnterHandshake(ref slot);
-        var attached = _backend.Adopt(index, record.Descriptor);
+        var attached = _backend.Take(index, record.Handed);
         ArmEarliest(ref slot, index);
         // What the old handler wrote comes before anything the new one writes.
         if (record.Unsent.Length != 0) CarryUnsent(ref slot, id, record.Unsent);

@@ -160,10 +160,10 @@ public sealed class ReactorGroup : IDisposable
         _disposed = true;
         foreach (var row in _lanes)
         {
-            foreach (var lanes in row)
+            for (var to = 0; to < row.Length; to++)
             {
-                while (lanes.Moves.TryRead(out var record)) _ = Syscalls.Close(record.Descriptor);
-                lanes.Dispose();
+                while (row[to].Moves.TryRead(out var record)) _reactors[to].Discard(record);
+                row[to].Dispose();
             }
         }
 

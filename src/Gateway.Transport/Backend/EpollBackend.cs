@@ -163,7 +163,11 @@ internal sealed unsafe class EpollBackend : IReactorBackend
 
     public void ShutdownSend(uint slot) => _ = Syscalls.ShutdownSend(_table[slot].Descriptor);
 
-    public int Detach(uint slot, out bool idle)
+    public int Take(uint slot, int handed) => Adopt(slot, handed);
+
+    public void Discard(int handed) => _ = Syscalls.Close(handed);
+
+    public int HandOver(uint slot, IReactorBackend to, out bool idle)
     {
         idle = true;
         ref var s = ref _table[slot];

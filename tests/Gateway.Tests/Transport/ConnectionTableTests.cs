@@ -35,9 +35,9 @@ public class ConnectionTableTests
     [InlineData("Link", 44, 4)]
     [InlineData("Tag", 48, 8)]
     [InlineData("Filter", 56, 4)]
-    [InlineData("Flight", 60, 1)]
-    [InlineData("Heat", 61, 1)]
-    [InlineData("Slice", 62, 2)]
+    [InlineData("Flight", 60, 2)]
+    [InlineData("Heat", 62, 1)]
+    [InlineData("Slice", 63, 1)]
     public void Every_field_has_its_place(string name, int offset, int size)
     {
         var field = typeof(ConnectionSlot).GetField(name)!;

@@ -40,6 +40,7 @@ internal sealed unsafe class Ring : IDisposable
     private uint _tail;
     private uint _head;
     private uint _ahead;
+    private int _inUse;
     private bool _disposed;
 
     private Ring(int descriptor, in RingParameters p, byte* map, nuint mapBytes, Submission* submissions, bool register)
@@ -75,8 +76,26 @@ internal sealed unsafe class Ring : IDisposable
     /// <summary>Places in the table.</summary>
     public int Capacity { get; private set; }
 
-    /// <summary>Places that are taken, or may be by an operation under way.</summary>
-    public int InUse { get; set; }
+    /// <summary>Places that are taken, or may be by an operation under way. Any thread.</summary>
+    public int InUse => Volatile.Read(ref _inUse);
+
+    /// <summary>
+    /// Reserves up to that many places for sockets that will be put there; returns how many. Any thread, since other reactors put theirs:
+    /// whoever puts one without would find the table full, and with an accept the client would be lost (pitfall 4).
+    /// </summary>
+    public int Reserve(int wanted)
+    {
+        while (true)
+        {
+            var inUse = Volatile.Read(ref _inUse);
+            var granted = Math.Min(wanted, Capacity - inUse);
+            if (granted <= 0) return 0;
+            if (Interlocked.CompareExchange(ref _inUse, inUse + granted, inUse) == inUse) return granted;
+        }
+    }
+
+    /// <summary>A reserved place is free again. Any thread.</summary>
+    public void Release() => Interlocked.Decrement(ref _inUse);
 
     /// <summary>The buffers of its multishot receives; null until the first of them.</summary>
     public ProvidedBuffers? Buffers { get; set; }

@@ -137,7 +137,7 @@ internal sealed unsafe partial class UringBackend
             }
 
             s.Flight |= Flight.Receive;
-            s.Slice = (ushort)slice;
+            s.Slice = (byte)slice;
             ref var entry = ref NextFor(ref s, id.Slot, Operation.Receive);
             entry.Operation = IoUring.OpReceive;
             entry.Address = (ulong)_arena.AddressOf(slice);

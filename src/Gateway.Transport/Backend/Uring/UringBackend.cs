@@ -61,6 +61,7 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
 
     public void BeginTurn(uint tick)
     {
+        _rings.MakeRoomIfAsked();
         if (_tick == tick) return;
         _tick = tick;
         CoolDown();
@@ -157,7 +158,7 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
             case Operation.Listen: OnListenerReady(index); return None(out completion);
             case Operation.Accept: return OnAccepted(ring, index, in entry, out completion);
             // A file that could not be closed is still gone from the table.
-            case Operation.Close: ring.InUse--; break;
+            case Operation.Close: ring.Release(); break;
             case Operation.Message: return None(out completion);
         }
 
@@ -179,6 +180,7 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
             case Operation.Multishot: return OnMultishot(ring, ref s, id, in entry, out completion);
             case Operation.Send: return OnSent(ref s, id, entry.Result, out completion);
             case Operation.Connect: return OnConnected(ref s, id, entry.Result, out completion);
+            case Operation.HandOver: return OnHandedOver(ref s, id, entry.Result, out completion);
             case Operation.Close: return End(ref s, id, Flight.Close, out completion);
             default: return None(out completion);
         }
