@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Gateway.Messaging.Pools;
 using Gateway.Protocol;
 
 namespace Gateway.Messaging;
@@ -12,12 +13,12 @@ public sealed partial class Home
     private readonly RecentRefusals[] _refusals;
 
     /// <summary>Operators' callbacks, in the order of the commit queue.</summary>
-    private readonly Queue<Action> _callBacks = new();
+    private readonly ElasticQueue<Action> _callBacks = new();
 
     private long _lastPosition;
 
     /// <summary>Receipts that found no room in the log. At most one a request in flight, so bounded by the reply slots of the other homes.</summary>
-    private readonly Queue<WaitingReceipt> _waitingReceipts = new();
+    private readonly ElasticQueue<WaitingReceipt> _waitingReceipts = new();
 
     /// <summary>Calls back once everything appended here so far is durable: the moment at which a snapshot of this home is true.</summary>
     public void WhenDurable(Action callBack)

@@ -2,6 +2,7 @@ using System.Buffers;
 using Gateway.Transport.Connections;
 using Gateway.Transport.Inbox;
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport;
 
@@ -12,8 +13,8 @@ namespace Gateway.Transport;
 /// </summary>
 public sealed partial class Reactor
 {
-    private readonly Queue<Departure> _departures = new();
-    private readonly Stack<MoveRecord> _moveRecords = new();
+    private readonly ElasticQueue<Departure> _departures = new();
+    private readonly SpareRecords _spareRecords = new();
 
     /// <summary>
     /// Sends a request (head, then body) and reserves its reply's slot. False when that reactor already owes
@@ -55,7 +56,7 @@ public sealed partial class Reactor
         if (IsNone(ref slot)) return;
         slot.State = SlotState.Moving;
         _backend.CancelReceive(c.Slot);
-        if (!_moveRecords.TryPop(out var record)) record = new MoveRecord();
+        var record = _spareRecords.Take();
         record.SetContext(context);
         _departures.Enqueue(new Departure(c, toReactor, record));
     }
@@ -153,8 +154,7 @@ public sealed partial class Reactor
         }
 
         ReceiveMore(ref slot, index);
-        record.Clear();
-        if (_moveRecords.Count < Options.MoveLaneSlots) _moveRecords.Push(record);
+        if (_spareRecords.Count < Options.MoveLaneSlots) _spareRecords.Put(record);
     }
 
     private void CarryUnsent(ref ConnectionSlot slot, ConnectionId id, ReadOnlySpan<byte> unsent)

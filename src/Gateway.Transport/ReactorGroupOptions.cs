@@ -69,6 +69,9 @@ public sealed record ReactorGroupOptions
     /// <summary>Pipes kept for reuse.</summary>
     public int RetainedLeases { get; init; } = 1024;
 
+    /// <summary>What a burst took and nobody has needed for this long, or up to twice as long, is given back.</summary>
+    public int KeepUnusedMs { get; init; } = 10_000;
+
     /// <summary>Above this much buffer memory a reactor stops reading from connections that add to it.</summary>
     public long ReactorSoftBufferBytes { get; init; } = 128 << 20;
 
@@ -145,6 +148,7 @@ public sealed record ReactorGroupOptions
         Range(MaxUnsentBytes, 1, 1 << 30, nameof(MaxUnsentBytes));
         Range(MaxKeptInputBytes, 1, 1 << 30, nameof(MaxKeptInputBytes));
         Range(RetainedBufferBytes, 0, long.MaxValue, nameof(RetainedBufferBytes));
+        Range(KeepUnusedMs, 1, 3_600_000, nameof(KeepUnusedMs));
         Range(RetainedLeases, 1, 1 << 20, nameof(RetainedLeases));
         Range(ReactorSoftBufferBytes, 1, long.MaxValue, nameof(ReactorSoftBufferBytes));
         Range(ReactorHardBufferBytes, ReactorSoftBufferBytes, long.MaxValue, nameof(ReactorHardBufferBytes));

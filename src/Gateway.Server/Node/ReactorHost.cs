@@ -194,6 +194,7 @@ internal sealed class ReactorHost : IReactorHandler
         // Raised before a batch is submitted: the commit may be over before this method is, and must find somebody to wake.
         _awaitsCommit = true;
         Home.OnTurn();
+        _doorman.OnTurn(nowMs);
         if (_log.Partition.HasCompaction) Compact();
         if (_time.GetElapsedTime(_submittedAt) >= LongestBatch) Submit();
         _awaitsCommit = Home.Uncommitted > 0 || _log.Partition.HasCompaction;

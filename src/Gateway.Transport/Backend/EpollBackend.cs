@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Gateway.Transport.Connections;
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend;
 
@@ -31,7 +32,7 @@ internal sealed unsafe class EpollBackend : IReactorBackend
     private readonly byte* _receiveBuffer;
     private readonly int _receiveBytes;
     private readonly List<Listener> _listeners = [];
-    private readonly IdQueue _readable = new();
+    private readonly ElasticQueue<ConnectionId> _readable = new();
     private readonly int _epoll;
     private readonly int _wake;
 
@@ -67,6 +68,8 @@ internal sealed unsafe class EpollBackend : IReactorBackend
     public void Begin()
     {
     }
+
+    public void AddTo(Housekeeping keeping) => keeping.Add(_readable);
 
     public void BeginTurn(uint tick)
     {

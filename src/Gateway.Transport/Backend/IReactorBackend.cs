@@ -1,4 +1,5 @@
 using System.Net;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend;
 
@@ -43,6 +44,9 @@ internal interface IReactorBackend : IDisposable
     /// <summary>Takes possession on the reactor's thread, before any other verb.</summary>
     /// <exception cref="IOException">The kernel refuses what the backend needs.</exception>
     void Begin();
+
+    /// <summary>Names what the backend holds of which a burst may leave more than is needed.</summary>
+    void AddTo(Housekeeping keeping);
 
     /// <summary>A turn begins: <paramref name="tick"/> is the reactor's, by which busy connections are told from quiet ones.</summary>
     void BeginTurn(uint tick);

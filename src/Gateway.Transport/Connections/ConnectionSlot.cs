@@ -34,7 +34,7 @@ internal enum PollFlags : byte
     SendBlocked = 16,
     /// <summary>Stands in the io_uring backend's queue of busy connections.</summary>
     Busy = 32,
-    /// <summary>A hand-over to another reactor's table has ended; the slot's link says where.</summary>
+    /// <summary>A hand-over to another reactor's table has ended; <see cref="ConnectionSlot.Handed"/> says where.</summary>
     HandedOver = 64,
     /// <summary>It ended without the socket having moved.</summary>
     HandOverFailed = 128,
@@ -95,8 +95,8 @@ internal enum SlotFlags : ushort
 /// 32 deadline u32, a tick: of the handshake, the connect or the linger time
 /// 36 input u32: index of the lease with kept bytes, 0 none
 /// 40 output u32: index of the output record, 0 none
-/// 44 link u32: next free slot  | 48 tag u64, the application's
-///    or, while it is handed over, the socket's place at the target
+/// 44 handed u32: the socket's place at the target of a hand-over
+/// 48 tag u64, the application's
 /// 56 filter u32: kept for TLS and WebSocket state
 /// 60 flight u16, heat u8, slice u8: of the io_uring backend
 /// </code>
@@ -122,7 +122,7 @@ internal struct ConnectionSlot
     [FieldOffset(32)] public uint Deadline;
     [FieldOffset(36)] public uint Input;
     [FieldOffset(40)] public uint Output;
-    [FieldOffset(44)] public uint Link;
+    [FieldOffset(44)] public uint Handed;
     [FieldOffset(48)] public ulong Tag;
     [FieldOffset(56)] public uint Filter;
     [FieldOffset(60)] public Flight Flight;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Inbox;
 
@@ -61,6 +62,15 @@ internal sealed class ReactorInbox
             foreach (var lanes in _out) sum += lanes.Moves.Count;
             return sum;
         }
+    }
+
+    /// <summary>Memory of the lanes to others that may be taken.</summary>
+    public long TouchedLaneBytes => _out.Sum(lanes => lanes.Requests.TouchedBytes + lanes.Replies.TouchedBytes + lanes.Notices.TouchedBytes);
+
+    /// <summary>The lanes' memory is their producer's to give back.</summary>
+    public void AddTo(Housekeeping keeping)
+    {
+        foreach (var lanes in _out) lanes.AddTo(keeping);
     }
 
     /// <summary>Something waits to be drained; exact after a full fence on this thread.</summary>

@@ -26,6 +26,7 @@ internal static class IoUring
     public const uint RegisterFiles2 = 13;
     public const uint RegisterRingDescriptors = 20;
     public const uint RegisterBufferRing = 22;
+    public const uint UnregisterBufferRing = 23;
 
     public const uint SparseFiles = 1;
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend.Uring;
 
@@ -11,7 +12,7 @@ namespace Gateway.Transport.Backend.Uring;
 /// is either still ours or handed over whole; a completion is taken once, in the ring's order or, by <see cref="TryTakeAhead"/>, before
 /// its turn, and then left in its place as one that nobody waits for.
 /// </summary>
-internal sealed unsafe class Ring : IDisposable
+internal sealed unsafe class Ring : IElastic, IDisposable
 {
     private const uint AnyPlace = uint.MaxValue;
     private const int MaxFruitlessEnters = 1000;
@@ -36,11 +37,13 @@ internal sealed unsafe class Ring : IDisposable
     private readonly KernelTime* _timeout;
     private readonly WaitArgument* _waitArgument;
     // Completions taken out of a full ring, older than those in it.
-    private readonly Queue<CompletionEntry> _spilled = new();
+    private readonly ElasticQueue<CompletionEntry> _spilled = new();
     private uint _tail;
     private uint _head;
     private uint _ahead;
     private int _inUse;
+    // Rolled over since a multishot receive was last seen.
+    private int _unusedIntervals;
     private bool _disposed;
 
     private Ring(int descriptor, in RingParameters p, byte* map, nuint mapBytes, Submission* submissions, bool register)
@@ -97,8 +100,11 @@ internal sealed unsafe class Ring : IDisposable
     /// <summary>A reserved place is free again. Any thread.</summary>
     public void Release() => Interlocked.Decrement(ref _inUse);
 
-    /// <summary>The buffers of its multishot receives; null until the first of them.</summary>
+    /// <summary>The buffers of its multishot receives; null until the first of them, and again some time after the last.</summary>
     public ProvidedBuffers? Buffers { get; set; }
+
+    /// <summary>Multishot receives that have not had their last completion.</summary>
+    public int Multishots { get; set; }
 
     /// <summary>What another ring sends its messages to.</summary>
     public int Descriptor => _descriptor;
@@ -324,6 +330,24 @@ internal sealed unsafe class Ring : IDisposable
     {
         var registration = new BufferRingRegistration { Address = (ulong)memory, Entries = (uint)entries, Group = 0 };
         return Syscalls.RingRegister(_descriptor, IoUring.RegisterBufferRing, &registration, 1);
+    }
+
+    public void Roll()
+    {
+        _spilled.Roll();
+        _unusedIntervals = Multishots == 0 ? _unusedIntervals + 1 : 0;
+    }
+
+    /// <summary>Between turns: nobody reads what a buffer holds then, and without a multishot receive the kernel takes none.</summary>
+    public bool GiveBack()
+    {
+        if (_spilled.GiveBack()) return true;
+        if (Buffers is null || Multishots != 0 || _unusedIntervals < 2) return false;
+        var registration = new BufferRingRegistration { Group = 0 };
+        if (Syscalls.RingRegister(_descriptor, IoUring.UnregisterBufferRing, &registration, 1) < 0) return false;
+        Buffers.Dispose();
+        Buffers = null;
+        return true;
     }
 
     public void Dispose()

@@ -1,4 +1,5 @@
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend.Uring;
 
@@ -9,7 +10,7 @@ namespace Gateway.Transport.Backend.Uring;
 /// poll of a ring's own descriptor never wakes (pitfall 2). Owned by the reactor's thread; others may <see cref="TryReserve"/>, and so a ring
 /// that was made stays until all threads have ended.
 /// </summary>
-internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) : IDisposable
+internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) : IElastic, IDisposable
 {
     private const uint Submissions = 256;
     private const uint Completions = 4096;
@@ -23,6 +24,10 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
     private int _roomAsked;
 
     public int Count => _rings.Count;
+
+    public int CountBuffered => _rings.Count(ring => ring.Buffers is not null);
+
+    public int Places => _rings.Sum(ring => ring.InUse);
 
     public Ring this[int index] => _rings[index];
 
@@ -146,6 +151,21 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
 
         for (var i = 1; i < _rings.Count; i++) _rings[i].Signals = false;
         Collect();
+    }
+
+    public void Roll()
+    {
+        foreach (var ring in _rings) ring.Roll();
+    }
+
+    public bool GiveBack()
+    {
+        foreach (var ring in _rings)
+        {
+            if (ring.GiveBack()) return true;
+        }
+
+        return false;
     }
 
     public void Dispose()

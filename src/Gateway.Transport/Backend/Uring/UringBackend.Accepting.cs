@@ -1,4 +1,5 @@
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend.Uring;
 
@@ -11,7 +12,7 @@ namespace Gateway.Transport.Backend.Uring;
 internal sealed unsafe partial class UringBackend
 {
     private readonly List<Listener> _listeners = [];
-    private readonly Queue<(uint Listener, int Result)> _acceptFaults = new();
+    private readonly ElasticQueue<(uint Listener, int Result)> _acceptFaults = new();
     private int _acceptRoom;
 
     public int AttachListener(uint listener, int descriptor)

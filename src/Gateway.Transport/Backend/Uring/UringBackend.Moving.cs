@@ -14,6 +14,9 @@ internal sealed unsafe partial class UringBackend
     /// <summary>Sockets that went into another reactor's table, and attempts that the kernel refused. For tests.</summary>
     public long HandedOver, HandOverFailures;
 
+    /// <summary>What takes the place of the target's ring, given its descriptor. For tests that need a hand-over to fail.</summary>
+    public Func<int, int>? HandOverFault { get; set; }
+
     public int HandOver(uint slot, IReactorBackend to, out bool idle)
     {
         ref var s = ref _table[slot];
@@ -24,7 +27,7 @@ internal sealed unsafe partial class UringBackend
         if (s.Has(PollFlags.HandOverFailed))
         {
             s.Poll &= ~PollFlags.HandOverFailed;
-            target._rings.RingOf((int)s.Link).Release();
+            target._rings.RingOf((int)s.Handed).Release();
             return -Errno.EAGAIN;
         }
 
@@ -62,10 +65,10 @@ internal sealed unsafe partial class UringBackend
     {
         if (target._rings.TryReserve() is not { } ring) return -Errno.ENFILE;
         s.Flight |= Flight.HandOver;
-        s.Link = (uint)DirectSocket.Of(ring.Index, 0);
+        s.Handed = (uint)DirectSocket.Of(ring.Index, 0);
         ref var entry = ref _rings.RingOf(s.Descriptor).Next(UserData.Of(Operation.HandOver, slot, in s));
         entry.Operation = IoUring.OpMessageRing;
-        entry.Descriptor = ring.Descriptor;
+        entry.Descriptor = HandOverFault?.Invoke(ring.Descriptor) ?? ring.Descriptor;
         entry.Address = IoUring.MessageSendDescriptor;
         entry.Address3 = (ulong)DirectSocket.PlaceOf(s.Descriptor);
         entry.FileIndex = IoUring.FileIndexAllocate;
@@ -80,7 +83,7 @@ internal sealed unsafe partial class UringBackend
         if (s.Descriptor < 0) return false;
         if (result >= 0)
         {
-            s.Link += (uint)result;
+            s.Handed += (uint)result;
             s.Poll |= PollFlags.HandedOver;
             HandedOver++;
         }
@@ -95,7 +98,7 @@ internal sealed unsafe partial class UringBackend
 
     private int LetGo(ref ConnectionSlot s, uint slot)
     {
-        var handed = (int)s.Link;
+        var handed = (int)s.Handed;
         GiveUp(ref s, slot);
         return handed;
     }

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Gateway.Transport.Connections;
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend.Uring;
 
@@ -17,8 +18,8 @@ internal sealed unsafe partial class UringBackend
     // A busy connection is looked at about once in this many gaps, and is quiet when it missed all of them.
     private const uint GapsUntilQuiet = 10;
 
-    private readonly IdQueue _ready = new();
-    private readonly IdQueue _busy = new();
+    private readonly ElasticQueue<ConnectionId> _ready = new();
+    private readonly ElasticQueue<ConnectionId> _busy = new();
     private readonly Arena _arena;
     private readonly uint _busyGapTicks;
     private int _readyLeft;
@@ -188,6 +189,7 @@ internal sealed unsafe partial class UringBackend
 
         if (s.Has(Flight.QuietPoll)) Cancel(ref s, slot, Operation.QuietPoll);
         s.Flight |= Flight.Multishot;
+        ring.Multishots++;
         ref var entry = ref NextFor(ref s, slot, Operation.Multishot);
         entry.Operation = IoUring.OpReceive;
         entry.Flags = IoUring.FixedFile | IoUring.BufferSelect;
@@ -213,6 +215,7 @@ internal sealed unsafe partial class UringBackend
         if ((entry.Flags & IoUring.CompletionMore) == 0)
         {
             s.Flight &= ~Flight.Ending;
+            ring.Multishots--;
             if (End(ref s, id, Flight.Multishot, out completion)) return true;
         }
 

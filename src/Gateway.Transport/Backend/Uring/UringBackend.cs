@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Gateway.Transport.Connections;
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend.Uring;
 
@@ -52,12 +53,23 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
     /// <summary>Rings so far.</summary>
     public int Rings => _rings.Count;
 
+    /// <summary>Rings that hold buffers for busy connections. For tests.</summary>
+    public int RingsWithBuffers => _rings.CountBuffered;
+
+    /// <summary>Whether more than a page of each slice of the arena may be taken. For tests.</summary>
+    public bool HoldsLongReceives => _arena.HoldsLong;
+
+    /// <summary>Places reserved or taken in the tables. For tests.</summary>
+    public int Places => _rings.Places;
+
     public void Begin()
     {
         var result = _rings.Open(out var failed);
         if (result < 0) throw new IOException($"{failed} failed with errno {-result}.");
         ReadWakes();
     }
+
+    public void AddTo(Housekeeping keeping) => keeping.Add(_ready, _busy, _acceptFaults, _arena, _rings);
 
     public void BeginTurn(uint tick)
     {
