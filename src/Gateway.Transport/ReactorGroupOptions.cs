@@ -120,7 +120,7 @@ public sealed record ReactorGroupOptions
     /// <summary>With io_uring, the size of such a buffer; who sends more at a time does not count as busy but as bulky.</summary>
     public int BusyBufferBytes { get; init; } = 4096;
 
-    /// <summary>With io_uring, a connection counts as busy while no more than this passes between its receives.</summary>
+    /// <summary>With io_uring, a connection counts as busy while no more than this passes between its receives; 0: none ever does.</summary>
     public int BusyGapMs { get; init; } = 200;
 
     /// <summary>The errno that takes an accept's place, 0: none. For tests that need accepting to fail.</summary>
@@ -165,7 +165,7 @@ public sealed record ReactorGroupOptions
         Range(BusyBuffers, 1, 1 << 15, nameof(BusyBuffers));
         if (!int.IsPow2(BusyBuffers)) throw new ArgumentException($"{nameof(BusyBuffers)} is {BusyBuffers}; it must be a power of two.");
         Range(BusyBufferBytes, 256, 1 << 20, nameof(BusyBufferBytes));
-        Range(BusyGapMs, 1, 60_000, nameof(BusyGapMs));
+        Range(BusyGapMs, 0, 60_000, nameof(BusyGapMs));
         if (string.IsNullOrWhiteSpace(ThreadName)) throw new ArgumentException($"{nameof(ThreadName)} is empty.");
     }
 

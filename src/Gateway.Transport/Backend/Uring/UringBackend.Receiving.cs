@@ -173,7 +173,7 @@ internal sealed unsafe partial class UringBackend
     /// <summary>Short receives in quick succession heat a connection up; a pause or a long one cools it down at once.</summary>
     private void Feel(ref ConnectionSlot s, int received)
     {
-        var isBusy = received > 0 && received < _options.BusyBufferBytes && _tick - s.LastReceived <= _busyGapTicks;
+        var isBusy = _busyGapTicks != 0 && received > 0 && received < _options.BusyBufferBytes && _tick - s.LastReceived <= _busyGapTicks;
         s.Heat = isBusy ? (byte)Math.Min(s.Heat + 1, byte.MaxValue) : (byte)0;
     }
 
@@ -261,6 +261,7 @@ internal sealed unsafe partial class UringBackend
     /// <summary>Once a tick: some of the busy ones are looked at, so that each is once in a while.</summary>
     private void CoolDown()
     {
+        if (_busy.Count == 0) return;
         for (var left = (_busy.Count + (int)_busyGapTicks - 1) / (int)_busyGapTicks; left > 0; left--)
         {
             var id = _busy.Dequeue();

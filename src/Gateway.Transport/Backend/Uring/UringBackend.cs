@@ -38,7 +38,7 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
     {
         _table = table;
         _options = options;
-        _busyGapTicks = (uint)Math.Max(1, options.BusyGapMs / options.TickMs);
+        _busyGapTicks = options.BusyGapMs == 0 ? 0 : (uint)Math.Max(1, options.BusyGapMs / options.TickMs);
         // Blocking, for a read of a non-blocking one would not wait in the ring either; a write blocks only at a count of 2^64 - 1.
         _wake = Syscalls.EventDescriptor(blocking: true);
         if (_wake < 0) throw new IOException($"eventfd failed with errno {-_wake}.");
