@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Gateway.Transport;
 using Gateway.Transport.Backend.Uring;
@@ -38,7 +40,7 @@ public sealed unsafe class RingSetTestsOnUring : IDisposable
         for (var round = 0; round < 20; round++)
         {
             LeaveFlagsStale(rings);
-            using var signal = Later(_wake);
+            using var signal = Later(() => _ = Syscalls.Signal(_wake));
             rings.Sleep(60_000);
             Assert.True(rings.Primary.TryTake(out var entry));
             Assert.Equal(Operation.Wake, UserData.OperationOf(entry.UserData));
@@ -49,25 +51,28 @@ public sealed unsafe class RingSetTestsOnUring : IDisposable
     [OnBackendFact]
     public void Work_of_a_ring_whose_flag_was_stale_all_the_time_is_found() => OnItsThread(rings =>
     {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
         for (var round = 0; round < 20; round++)
         {
-            var work = Syscalls.EventDescriptor();
+            // A socket, not an eventfd: what one eventfd wakes did not get through to another in a minute.
+            using var client = Client.Connect((IPEndPoint)listener.LocalEndPoint!);
+            using var server = listener.Accept();
             var ring = rings[1 + round % 3];
             ref var poll = ref ring.Next(UserData.Of(Operation.Listen, (uint)round));
             poll.Operation = IoUring.OpPollAdd;
-            poll.Descriptor = work;
+            poll.Descriptor = (int)server.Handle;
             poll.OperationFlags = EpollEvent.In;
             rings.Push();
             LeaveFlagsStale(rings);
-            using var signal = Later(work);
+            using var signal = Later(() => client.SendAll([1]));
             for (var taken = false; !taken;)
             {
                 rings.Sleep(60_000);
                 while (rings.Primary.TryTake(out _)) ReadWakes(rings);
                 while (ring.TryTake(out var entry)) taken |= entry.UserData == UserData.Of(Operation.Listen, (uint)round);
             }
-
-            _ = Syscalls.Close(work);
         }
     });
 
@@ -86,7 +91,7 @@ public sealed unsafe class RingSetTestsOnUring : IDisposable
     }
 
     /// <summary>From another thread, when the caller most likely sleeps; nothing depends on whether it does.</summary>
-    private static Timer Later(int eventDescriptor) => new(_ => _ = Syscalls.Signal(eventDescriptor), null, 20, Timeout.Infinite);
+    private static Timer Later(Action signal) => new(_ => signal(), null, 20, Timeout.Infinite);
 
     private void ReadWakes(RingSet rings)
     {
