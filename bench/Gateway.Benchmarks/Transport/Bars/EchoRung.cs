@@ -19,8 +19,8 @@ internal sealed record EchoRung(string Name, IoBackend? Io, int BusyGapMs, doubl
         new("uring-quiet", IoBackend.Uring, 0, 1.15, "the same on io_uring, no connection ever busy: a one-shot poll, then a receive"),
     ];
 
-    /// <summary>For the ladder's programs, which start C rungs.</summary>
-    public static Rung Yardstick => Rung.All.Single(r => r.Name == Rung.EchoYardstick);
+    /// <summary>The ladder's program for it.</summary>
+    public Rung Program => Rung.All.Single(r => r.Name == (Io is null ? Rung.EchoYardstick : "transport-echo"));
 }
 
 /// <summary>

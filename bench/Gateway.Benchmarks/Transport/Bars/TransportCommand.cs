@@ -13,11 +13,14 @@ internal static class TransportCommand
         {
             if (r.GetValueOrDefault<int>() is < 1 or > 9000) r.AddError("--connections: from 1 to 9000");
         });
+        var shuttles = new Option<bool>("--shuttles") { Description = "only what goes between two reactors" };
         return new MeasuringCommand("transport", "Measure the transport against C and its backends against each other, and report.", rounds: 5)
-            .Create([connections], (parse, rounds) => new TransportRun(new TransportSettings(rounds, parse.GetValue(connections)), Console.Out));
+            .Create([connections, shuttles], (parse, rounds) =>
+                new TransportRun(new TransportSettings(rounds, parse.GetValue(connections), !parse.GetValue(shuttles)), Console.Out));
     }
 }
 
 /// <param name="Rounds">Each measures everything once.</param>
 /// <param name="Connections">To an echo.</param>
-internal sealed record TransportSettings(RoundSettings Rounds, int Connections);
+/// <param name="Echoes">Are measured too.</param>
+internal sealed record TransportSettings(RoundSettings Rounds, int Connections, bool Echoes);

@@ -42,11 +42,7 @@ internal static class TransportReport
                 $"{settings.Rounds.Count}; in each the servers follow one another, beginning with another one each round; {settings.Rounds.Warmup.TotalSeconds:0.#} s warm-up, {settings.Rounds.Time.TotalSeconds:0.#} s measured"),
         }.WriteTo(text);
         text.Line($"## Result\nMedians over the rounds, with the range in brackets; ratios are of one round.\n");
-        text.Line($"### Echo, {settings.Connections} connections × window 1, 64 B");
-        foreach (var rung in rungs) text.Line($"- **{rung.Name}**: {rung.What}");
-        text.Line($"\n| server | CPU µs an echo | ÷ c-epoll | at most | | echoes/s | managed B an echo | gen-0 collections in echoes |\n|---|---:|---:|---:|---|---:|---:|---:|");
-        foreach (var rung in rungs) EchoRow(text, rung, [.. echoes.Where(s => s.Rung == rung.Name && s.AddsUp)], [.. echoes.Where(s => s.Rung == rungs[0].Name && s.AddsUp)]);
-        foreach (var bad in echoes.Where(s => !s.AddsUp)) text.Line($"\nRound {bad.Round}, {bad.Rung}: did not add up and is left out.");
+        if (rungs.Count != 0) Echoes(text, settings, rungs, echoes);
         text.Line($"\n### Between two reactors\nEach hands a notice, or connections, on to the other as soon as they arrive; CPU is of both together.\n");
         text.Line($"| what | a second | CPU µs each |\n|---|---:|---:|");
         foreach (var name in shuttles.Select(s => s.Name).Distinct())
@@ -64,10 +60,19 @@ internal static class TransportReport
             target's table.
 
             ## What it does not show
-            Loopback. One size of message, one under way. Ours run in the process that conducts, which only waits meanwhile. CPU of processes is counted in hundredths of a
+            Loopback. One size of message, one under way. CPU of processes is counted in hundredths of a
             second.
             """);
         return text.ToString();
+    }
+
+    private static void Echoes(StringBuilder text, TransportSettings settings, IReadOnlyList<EchoRung> rungs, IReadOnlyList<EchoSample> echoes)
+    {
+        text.Line($"### Echo, {settings.Connections} connections × window 1, 64 B");
+        foreach (var rung in rungs) text.Line($"- **{rung.Name}**: {rung.What}");
+        text.Line($"\n| server | CPU µs an echo | ÷ c-epoll | at most | | echoes/s | managed B an echo | gen-0 collections in echoes |\n|---|---:|---:|---:|---|---:|---:|---:|");
+        foreach (var rung in rungs) EchoRow(text, rung, [.. echoes.Where(s => s.Rung == rung.Name && s.AddsUp)], [.. echoes.Where(s => s.Rung == rungs[0].Name && s.AddsUp)]);
+        foreach (var bad in echoes.Where(s => !s.AddsUp)) text.Line($"\nRound {bad.Round}, {bad.Rung}: did not add up and is left out.");
     }
 
     private static void EchoRow(StringBuilder text, EchoRung rung, IReadOnlyList<EchoSample> its, IReadOnlyList<EchoSample> yardstick)
