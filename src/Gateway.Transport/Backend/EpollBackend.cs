@@ -237,6 +237,8 @@ internal sealed unsafe class EpollBackend : IReactorBackend
         }
     }
 
+    public void WakeOther(IReactorBackend other) => other.Wake();
+
     // The eventfd lives until Dispose, and the group disposes after its last waker; a refused write only means the counter is full of wakes.
     public void Wake() => _ = Syscalls.Signal(_wake);
 

@@ -128,6 +128,9 @@ internal interface IReactorBackend : IDisposable
     /// <summary>Takes the next outcome of the last wait; false when there is none left.</summary>
     bool TryReap(out Completion completion);
 
+    /// <summary>Ends another reactor's wait early, by whatever costs the two least. On this reactor's thread.</summary>
+    void WakeOther(IReactorBackend other);
+
     /// <summary>Ends a wait early. Any thread.</summary>
     void Wake();
 }

@@ -190,7 +190,7 @@ internal sealed class ReactorInbox
         {
             if (!_touched[to]) continue;
             _touched[to] = false;
-            _peers[to].WakeIfAsleep();
+            _peers[to].WakeIfAsleep(_peers[_self]);
         }
     }
 
@@ -208,7 +208,7 @@ internal sealed class ReactorInbox
         if (to == _self) return;
         // At once as well as at the turn's end: a sleeping peer should not wait for the rest of a long turn.
         Interlocked.MemoryBarrier();
-        _peers[to].WakeIfAsleep();
+        _peers[to].WakeIfAsleep(_peers[_self]);
     }
 
     private void DrainReplies(int from, IReactorHandler handler)

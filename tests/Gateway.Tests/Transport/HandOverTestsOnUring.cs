@@ -42,7 +42,7 @@ public class HandOverTestsOnUring
         var server = group.ListenOn(0);
         var attempts = 0;
         // Not a ring, which is what the kernel says of one that is gone.
-        group.On(0, (_, _) => BackendOf(group, 0).HandOverFault = ring => Interlocked.Increment(ref attempts) % 3 == 0 ? ring : 0);
+        group.On(0, (_, _) => BackendOf(group, 0).RingFault = ring => Interlocked.Increment(ref attempts) % 3 == 0 ? ring : 0);
         var clients = Enumerable.Range(0, 60).Select(_ => Client.Connect(server)).ToList();
         foreach (var client in clients) client.SendAll([1]);
         Wait.Until(() => group[1].SlotsInUse == 60, () => $"{group[1].SlotsInUse} moved in {attempts} attempts");
@@ -58,7 +58,7 @@ public class HandOverTestsOnUring
     {
         var group = Start(Options);
         var server = group.ListenOn(0);
-        group.On(0, (_, _) => BackendOf(group, 0).HandOverFault = _ => 0);
+        group.On(0, (_, _) => BackendOf(group, 0).RingFault = _ => 0);
         var clients = Enumerable.Range(0, 20).Select(_ => Client.Connect(server)).ToList();
         foreach (var client in clients) client.SendAll([1]);
         Wait.Until(() => BackendOf(group, 0).HandOverFailures > 40, "they wait to be moved");
@@ -77,6 +77,22 @@ public class HandOverTestsOnUring
         }
     }
 
+    [OnBackendTheory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Reactors_wake_each_other_by_messages_and_by_the_eventfd_when_those_are_refused(bool refused)
+    {
+        // Were a wake lost, each notice would take a tick.
+        using var group = new TestGroup<PlayingHandler>(Options with { TickMs = 1000 }, r => new PlayingHandler(r));
+        UringBackend[] backends = [.. group.Group.Reactors.Select(r => (UringBackend)r.Backend)];
+        for (var i = 0; i < 2 && refused; i++) group.On(i, (_, _) => backends[i].RingFault = _ => 0);
+        group.On(0, (r, _) => Assert.True(r.TryNotify(1, [1])));
+        Wait.Until(() => group.Handlers.Sum(h => Volatile.Read(ref h.Notices)) >= 2_000, () => $"{group.Handlers.Sum(h => h.Notices)} notices");
+        var refusals = group.On(0, (_, _) => backends[0].MessagesRefused) + group.On(1, (_, _) => backends[1].MessagesRefused);
+        if (refused) Assert.NotEqual(0, refusals);
+        else Assert.Equal(0, refusals);
+    }
+
     private static UringBackend BackendOf(TestGroup<ShuttlingHandler> group, int reactor) => (UringBackend)group.Group.Reactors[reactor].Backend;
 
     private TestGroup<ShuttlingHandler> Start(ReactorGroupOptions options)
@@ -93,6 +109,18 @@ public class HandOverTestsOnUring
         {
             Reactor.Move(c, 1 - Reactor.Index, default);
             return bytes.Length;
+        }
+    }
+
+    /// <summary>Sends back each notice.</summary>
+    private sealed class PlayingHandler(Reactor reactor) : TestHandler(reactor)
+    {
+        public int Notices;
+
+        public override void OnNotice(int fromReactor, ReadOnlySpan<byte> message)
+        {
+            Volatile.Write(ref Notices, Notices + 1);
+            Reactor.TryNotify(fromReactor, message);
         }
     }
 }

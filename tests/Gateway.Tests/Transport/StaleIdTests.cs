@@ -237,6 +237,10 @@ public abstract class StaleIdTests(int reactors, IoBackend io)
 
         public int Take(uint slot, int handed) => 0;
 
+        public void WakeOther(IReactorBackend other)
+        {
+        }
+
         public void AddTo(Gateway.Transport.Pools.Housekeeping keeping)
         {
         }

@@ -11,8 +11,8 @@ internal static class TransportReport
     /// <summary>Echoes over all rounds that the bar on collections asks for.</summary>
     private const double EchoesWithoutCollection = 1_000_000;
 
-    /// <summary>Managed bytes an echo that a posted closure now and then may make; a message's path makes none.</summary>
-    private const double AllocatedLimit = 0.001;
+    /// <summary>Managed bytes an echo: a message's path makes none, but records are made as more are in use than ever before, a few KB in hundreds of thousands of echoes.</summary>
+    private const double AllocatedLimit = 0.1;
 
     public static string JsonOf(RunFacts facts, TransportSettings settings, IReadOnlyList<EchoSample> echoes, IReadOnlyList<ShuttleSample> shuttles) => ReportText.JsonOf(new
     {

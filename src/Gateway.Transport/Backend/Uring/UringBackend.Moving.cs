@@ -14,9 +14,6 @@ internal sealed unsafe partial class UringBackend
     /// <summary>Sockets that went into another reactor's table, and attempts that the kernel refused. For tests.</summary>
     public long HandedOver, HandOverFailures;
 
-    /// <summary>What takes the place of the target's ring, given its descriptor. For tests that need a hand-over to fail.</summary>
-    public Func<int, int>? HandOverFault { get; set; }
-
     public int HandOver(uint slot, IReactorBackend to, out bool idle)
     {
         ref var s = ref _table[slot];
@@ -68,7 +65,7 @@ internal sealed unsafe partial class UringBackend
         s.Handed = (uint)DirectSocket.Of(ring.Index, 0);
         ref var entry = ref _rings.RingOf(s.Descriptor).Next(UserData.Of(Operation.HandOver, slot, in s));
         entry.Operation = IoUring.OpMessageRing;
-        entry.Descriptor = HandOverFault?.Invoke(ring.Descriptor) ?? ring.Descriptor;
+        entry.Descriptor = DescriptorOf(ring);
         entry.Address = IoUring.MessageSendDescriptor;
         entry.Address3 = (ulong)DirectSocket.PlaceOf(s.Descriptor);
         entry.FileIndex = IoUring.FileIndexAllocate;

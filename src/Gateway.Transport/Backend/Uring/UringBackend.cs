@@ -136,9 +136,6 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
         return false;
     }
 
-    // The eventfd lives until Dispose, and the group disposes after its last waker.
-    public void Wake() => _ = Syscalls.Signal(_wake);
-
     public void Dispose()
     {
         if (_disposed) return;
@@ -171,7 +168,7 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
             case Operation.Accept: return OnAccepted(ring, index, in entry, out completion);
             // A file that could not be closed is still gone from the table.
             case Operation.Close: ring.Release(); break;
-            case Operation.Message: return None(out completion);
+            case Operation.Message: OnMessaged(index, entry.Result); return None(out completion);
         }
 
         if (index >= _table.High) return None(out completion);
