@@ -40,6 +40,7 @@ public sealed partial class Reactor
     private readonly IdQueue _resumed = new();
     private readonly IdQueue _dirty = new();
     private readonly ReactorMeters _meters = new();
+    private readonly AcceptPace _pace;
     private IReactorHandler _handler = null!;
     private Thread? _owner;
     private uint _nowTick;
@@ -59,6 +60,7 @@ public sealed partial class Reactor
         _leases = new LeasePool(_segments, Options.RetainedLeases);
         ReadClock();
         if (Options.MeasureQueues) MakeGauges();
+        _pace = new AcceptPace(Options.AcceptsPerTurn, Options.AcceptLagUs);
         _outputs = new OutputTable(_segments, _leases, _leaseGauge);
         SetTimeouts();
         _wheel = new TimerWheel(_table, WheelBuckets, _nowTick);
@@ -202,6 +204,7 @@ public sealed partial class Reactor
         _turnEndUs = _clock.NowUs();
         var busyUs = _turnEndUs - _turnStartUs;
         LagUs = _oversleptUs + busyUs;
+        _pace.Note(LagUs);
         _meters.Turns++;
         _meters.BusyUs += busyUs;
         if (busyUs > _meters.LongestTurnUs) _meters.LongestTurnUs = busyUs;

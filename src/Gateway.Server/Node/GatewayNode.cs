@@ -74,7 +74,8 @@ internal sealed partial class GatewayNode : INode
             var events = new NodeEvents(this);
             var home = new Home(i, homes, HomeOptions(), _partitions[i], connections[i], connections[i], events);
             // Any reactor may see every handshake of the node for an instant: the kernel spreads them as it likes.
-            var doorman = new Doorman(connections[i], _epochs, RandomNumberGenerator.Fill, _options.MaxHandshakes);
+            var logins = new LoginBucket((double)_options.LoginRate / homes, Math.Max(1, (double)_options.LoginBurst / homes));
+            var doorman = new Doorman(connections[i], _epochs, RandomNumberGenerator.Fill, _options.MaxHandshakes, logins);
             _hosts[i] = new ReactorHost(homes, _options, connections[i], doorman, home, _partitions[i], _epochs, _time, _meters?.LoopLagOf(i));
         }
 
@@ -138,6 +139,7 @@ internal sealed partial class GatewayNode : INode
     {
         MaxBodyBytes = _options.MaxBody,
         RedeliverAfterMs = (int)_options.RedeliverAfter.TotalMilliseconds,
+        ProbeAfterMs = (int)_options.PingAfter.TotalMilliseconds,
         MaxUnsentBytes = Math.Min(64 * 1024, _options.MaxUnsent),
         IdleTimeoutMs = (uint)_options.IdleTimeout.TotalMilliseconds,
         DefaultExpirySeconds = (uint)_options.DefaultExpiry.TotalSeconds,
@@ -178,6 +180,9 @@ internal sealed partial class GatewayNode : INode
         HandshakeTimeoutMs = (int)_options.HandshakeTimeout.TotalMilliseconds,
         FrameTimeoutMs = (int)_options.FrameTimeout.TotalMilliseconds,
         IdleTimeoutMs = (int)_options.IdleTimeout.TotalMilliseconds,
+        QuietTimeoutMs = (int)(_options.IdleTimeout.TotalMilliseconds * 3 / 4),
+        KeepAliveMs = (int)_options.TcpKeepAlive.TotalMilliseconds,
+        UserTimeoutMs = (int)_options.TcpUserTimeout.TotalMilliseconds,
         MaxUnsentBytes = _options.MaxUnsent,
         MaxKeptInputBytes = 2 * (Wire.HeaderBytes + Wire.MaxPayloadBytes(_options.MaxBody)),
         ReactorSoftBufferBytes = _options.BufferSoft,

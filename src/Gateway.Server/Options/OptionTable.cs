@@ -14,6 +14,8 @@ public static class OptionTable
 {
     private static readonly int Cores = Environment.ProcessorCount;
 
+    private static readonly int DefaultReactors = Math.Min(Cores, 8);
+
     public static readonly Option<string> Config = OptionKinds.Path(
         "config", "gateway.json", "file of options; the default is read only where it exists");
 
@@ -25,7 +27,7 @@ public static class OptionTable
         "operator-listen", "127.0.0.1:5249", "operator HTTP; port 0 takes a free one");
 
     public static readonly Option<int> Reactors = OptionKinds.Count(
-        "reactors", Math.Min(Cores, 8).ToString(CultureInfo.InvariantCulture), 1, 64, "threads that own connections and mailboxes; by default one a core, at most 8");
+        "reactors", DefaultReactors.ToString(CultureInfo.InvariantCulture), 1, 64, "threads that own connections and mailboxes; by default one a core, at most 8");
 
     public static readonly Option<bool> PinReactors = OptionKinds.Switch("pin-reactors", "on", "bind each reactor to its core");
 
@@ -42,6 +44,15 @@ public static class OptionTable
     public static readonly Option<int> MaxHandshakes = OptionKinds.Count(
         "max-handshakes", "16384", 1, 1_000_000, "connections not yet authenticated; beyond it accepting waits");
 
+    /// <summary>A reactor logs in about 9,000 a second when it does nothing else; this leaves it more than half for those already in.</summary>
+    public static readonly Option<int> LoginRate = OptionKinds.Count(
+        "login-rate", (4_000 * DefaultReactors).ToString(CultureInfo.InvariantCulture), 1, 10_000_000,
+        "logins taken up in a second, shared out among reactors; others are sent away with a moment to come back; by default 4000 a core");
+
+    public static readonly Option<int> LoginBurst = OptionKinds.Count(
+        "login-burst", (1_000 * DefaultReactors).ToString(CultureInfo.InvariantCulture), 1, 10_000_000,
+        "logins taken up at once after a rest, shared out likewise; by default 1000 a core");
+
     public static readonly Option<long> MaxBody = OptionKinds.Size(
         "max-body", OptionKinds.FormatSize(Wire.DefaultMaxBodyBytes), OptionKinds.FormatSize(Wire.MaxBodyBytesFloor),
         OptionKinds.FormatSize(Wire.MaxBodyBytesCeiling), "the largest message body");
@@ -54,6 +65,15 @@ public static class OptionTable
 
     public static readonly Option<TimeSpan> IdleTimeout = OptionKinds.Duration(
         "idle-timeout", "5m", "1s", "7d", "without a byte from the device; announced in welcome");
+
+    public static readonly Option<TimeSpan> PingAfter = OptionKinds.Duration(
+        "ping-after", "20s", "0ms", "1h", "silence of a device with something to acknowledge until it is pinged, and again until it is taken for gone; 0ms: never");
+
+    public static readonly Option<TimeSpan> TcpKeepAlive = OptionKinds.Duration(
+        "tcp-keepalive", "3m", "0ms", "9h", "silence until the kernel asks whether the peer's is there; longer than clients take to ping, it costs nothing; 0ms: never");
+
+    public static readonly Option<TimeSpan> TcpUserTimeout = OptionKinds.Duration(
+        "tcp-user-timeout", "1m", "0ms", "24h", "until a connection ends whose peer confirms or takes nothing of what was sent; 0ms: the kernel's own time");
 
     public static readonly Option<TimeSpan> RedeliverAfter = OptionKinds.Duration(
         "redeliver-after", "30s", "100ms", "1h", "until what a connected device has not acknowledged is delivered again");
@@ -80,7 +100,7 @@ public static class OptionTable
         "buffer-soft", "512MiB", "1MiB", "1024GiB", "bytes buffered for all connections at which the largest holders pause");
 
     public static readonly Option<long> BufferHard = OptionKinds.Size(
-        "buffer-hard", "1GiB", "1MiB", "1024GiB", "bytes buffered for all connections at which reading stops");
+        "buffer-hard", "1GiB", "1MiB", "1024GiB", "bytes buffered for all connections at which whoever adds to them pauses and new connections are refused");
 
     public static readonly Option<Durability> Durability = OptionKinds.Choice(
         "durability", "fsync", "fsync: accepted means on disk; os: accepted means in the page cache, a power loss takes it back",
@@ -125,8 +145,8 @@ public static class OptionTable
     public static IReadOnlyList<Option> All { get; } =
     [
         Config, Data, NativeListen, OperatorListen,
-        Reactors, PinReactors, Io, ListenBacklog, MaxConnections, MaxHandshakes, MaxBody, MaxUnsent, BufferSoft, BufferHard,
-        HandshakeTimeout, FrameTimeout, IdleTimeout, RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
+        Reactors, PinReactors, Io, ListenBacklog, MaxConnections, MaxHandshakes, LoginRate, LoginBurst, MaxBody, MaxUnsent, BufferSoft, BufferHard,
+        HandshakeTimeout, FrameTimeout, IdleTimeout, PingAfter, TcpKeepAlive, TcpUserTimeout, RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
         Durability, CommitProgressTimeout, SegmentSize, LogMemory, LogPage,
         DrainTime, ReconnectSpread, Metrics, LogFormat, Level,
     ];
