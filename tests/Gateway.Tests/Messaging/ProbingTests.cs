@@ -88,6 +88,28 @@ public class ProbingTests : HomeTests
         Pass(net, 8_000);
         Assert.True(ben.IsConnected);
         Assert.Equal(1, Pings(ben));
+
+        // Silent again, it is asked again before it is taken for gone.
+        Pass(net, 4_000);
+        Assert.True(ben.IsConnected);
+        Assert.Equal(2, Pings(ben));
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void An_answered_question_is_forgotten(int homes)
+    {
+        var net = Start(homes, Options);
+        var (anna, ben) = (Anna(net), Ben(net));
+        net.Settle();
+        net.ReactorOf(ben.Address).TellQuiet(ben.Connection!);
+        Pass(net, 60_000);
+        ben.Acknowledges = false;
+        ben.AnswersPings = false;
+        anna.Send(ben.Address, "x");
+        Pass(net, 12_000);
+        Assert.Equal(2, Pings(ben));
+        Assert.True(ben.IsConnected);
     }
 
     [Theory]
