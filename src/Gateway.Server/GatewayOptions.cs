@@ -47,7 +47,7 @@ public sealed record GatewayOptions
         FrameTimeout = values.Get(OptionTable.FrameTimeout);
         IdleTimeout = values.Get(OptionTable.IdleTimeout);
         PingAfter = values.Get(OptionTable.PingAfter);
-        TcpKeepAlive = values.Get(OptionTable.TcpKeepAlive);
+        TcpKeepalive = values.Get(OptionTable.TcpKeepalive);
         TcpUserTimeout = values.Get(OptionTable.TcpUserTimeout);
         RedeliverAfter = values.Get(OptionTable.RedeliverAfter);
         DefaultExpiry = values.Get(OptionTable.DefaultExpiry);
@@ -114,7 +114,7 @@ public sealed record GatewayOptions
     public TimeSpan PingAfter { get; init; }
 
     /// <summary>Zero: the kernel asks no one.</summary>
-    public TimeSpan TcpKeepAlive { get; init; }
+    public TimeSpan TcpKeepalive { get; init; }
 
     /// <summary>Zero: the kernel's own.</summary>
     public TimeSpan TcpUserTimeout { get; init; }

@@ -181,7 +181,8 @@ internal sealed partial class GatewayNode : INode
         FrameTimeoutMs = (int)_options.FrameTimeout.TotalMilliseconds,
         IdleTimeoutMs = (int)_options.IdleTimeout.TotalMilliseconds,
         QuietTimeoutMs = (int)(_options.IdleTimeout.TotalMilliseconds * 3 / 4),
-        KeepAliveMs = (int)_options.TcpKeepAlive.TotalMilliseconds,
+        // The kernel counts it in seconds.
+        KeepAliveMs = _options.TcpKeepalive == TimeSpan.Zero ? 0 : Math.Max(1000, (int)_options.TcpKeepalive.TotalMilliseconds),
         UserTimeoutMs = (int)_options.TcpUserTimeout.TotalMilliseconds,
         MaxUnsentBytes = _options.MaxUnsent,
         MaxKeptInputBytes = 2 * (Wire.HeaderBytes + Wire.MaxPayloadBytes(_options.MaxBody)),

@@ -69,8 +69,8 @@ public static class OptionTable
     public static readonly Option<TimeSpan> PingAfter = OptionKinds.Duration(
         "ping-after", "20s", "0ms", "1h", "silence of a device with something to acknowledge until it is pinged, and again until it is taken for gone; 0ms: never");
 
-    public static readonly Option<TimeSpan> TcpKeepAlive = OptionKinds.Duration(
-        "tcp-keepalive", "3m", "0ms", "9h", "silence until the kernel asks whether the peer's is there; longer than clients take to ping, it costs nothing; 0ms: never");
+    public static readonly Option<TimeSpan> TcpKeepalive = OptionKinds.Duration(
+        "tcp-keepalive", "3m", "0ms", "9h", "silence until the kernel asks whether the peer is there; costs nothing while it is longer than clients take to ping; 0ms: never");
 
     public static readonly Option<TimeSpan> TcpUserTimeout = OptionKinds.Duration(
         "tcp-user-timeout", "1m", "0ms", "24h", "until a connection ends whose peer confirms or takes nothing of what was sent; 0ms: the kernel's own time");
@@ -146,7 +146,7 @@ public static class OptionTable
     [
         Config, Data, NativeListen, OperatorListen,
         Reactors, PinReactors, Io, ListenBacklog, MaxConnections, MaxHandshakes, LoginRate, LoginBurst, MaxBody, MaxUnsent, BufferSoft, BufferHard,
-        HandshakeTimeout, FrameTimeout, IdleTimeout, PingAfter, TcpKeepAlive, TcpUserTimeout, RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
+        HandshakeTimeout, FrameTimeout, IdleTimeout, PingAfter, TcpKeepalive, TcpUserTimeout, RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
         Durability, CommitProgressTimeout, SegmentSize, LogMemory, LogPage,
         DrainTime, ReconnectSpread, Metrics, LogFormat, Level,
     ];
