@@ -14,6 +14,9 @@ public sealed partial class Home
     /// <summary>Operators' callbacks, in the order of the commit queue.</summary>
     private readonly Queue<Action> _callBacks = new();
 
+    /// <summary>Devices whose key epoch is appended and not yet durable; an operator's doing, so few.</summary>
+    private readonly List<ulong> _changingKeys = [];
+
     private long _lastPosition;
 
     /// <summary>Receipts that found no room in the log. At most one a request in flight, so bounded by the reply slots of the other homes.</summary>
@@ -33,7 +36,12 @@ public sealed partial class Home
         var record = new LogRecord { Type = LogRecordType.Device, Mailbox = device.Value, Incarnation = epoch, EnqueuedAt = UnixSeconds };
         if (_log.Append(in record, out var position) != LogStatus.Appended) return false;
         _lastPosition = position;
-        WhenDurable(callBack);
+        _changingKeys.Add(device.Value);
+        WhenDurable(() =>
+        {
+            _changingKeys.Remove(device.Value);
+            callBack();
+        });
         return true;
     }
 
@@ -52,9 +60,12 @@ public sealed partial class Home
         return TryCarry(WindowRecord(ref window, window.Session != 0 ? _log.SteadySeconds : window.UsedAt));
     }
 
-    /// <summary>Records the device's key epoch again, for the same reason. False: the log has no room now.</summary>
-    public bool TryCarryKeyEpoch(Address device, uint epoch) =>
-        TryCarry(new LogRecord { Type = LogRecordType.Device, Mailbox = device.Value, Incarnation = epoch, EnqueuedAt = UnixSeconds });
+    /// <summary>
+    /// Records the device's key epoch again, for the same reason. False, and to be tried again: the log has no room now, or a higher epoch is under
+    /// way, whose own record may lie in the part that is about to go while it does not count yet.
+    /// </summary>
+    public bool TryCarryKeyEpoch(Address device, uint epoch) => !_changingKeys.Contains(device.Value)
+        && TryCarry(new LogRecord { Type = LogRecordType.Device, Mailbox = device.Value, Incarnation = epoch, EnqueuedAt = UnixSeconds });
 
     private bool TryCarry(in LogRecord record)
     {

@@ -5,7 +5,7 @@ namespace Gateway.Benchmarks.Ladder;
 /// <summary>A bar of the design, and where a gateway rung stands against it.</summary>
 internal sealed record Bar(string What, string Rung, string Limit, string Aim, string Measured, bool IsMet, bool IsAimMet)
 {
-    private const double LeastRate = 0.7, AimedRate = 1.0, MostCpu = 2.0, AimedCpu = 1.4, SyncsOfLatency = 2;
+    private const double LeastRate = 0.7, AimedRate = 1.0, MostCpu = 2.0, AimedCpu = 1.4, SyncsOfLatency = 2, LeastWithIdle = 0.95;
 
     public string Verdict => IsAimMet ? "met, the aim too" : IsMet ? "met" : "**missed**";
 
@@ -16,6 +16,7 @@ internal sealed record Bar(string What, string Rung, string Limit, string Aim, s
         {
             if (standing.Load.Name == Load.LatencyName) AddLatency(bars, standing, standings);
             else AddRatios(bars, standing);
+            AddIdle(bars, standing);
         }
 
         return bars;
@@ -34,6 +35,14 @@ internal sealed record Bar(string What, string Rung, string Limit, string Aim, s
             bars.Add(new Bar(
                 $"server CPU a message ÷ C relay's, {s.Load.Name}", s.Rung.Name, "≤ 2.0", "≤ 1.4", cpu.ToString("0.00"), cpu.Median <= MostCpu, cpu.Median <= AimedCpu));
         }
+    }
+
+    private static void AddIdle(List<Bar> bars, Standing s)
+    {
+        if (s.IdleRateRatio is not { } ratio) return;
+        bars.Add(new Bar(
+            string.Create(CultureInfo.InvariantCulture, $"messages/s with {s.Rung.Idle:N0} idle connections ÷ without, {s.Load.Name}"), s.Rung.Name, "≥ 0.95", "",
+            ratio.ToString("0.00"), ratio.Median >= LeastWithIdle, false));
     }
 
     private static void AddLatency(List<Bar> bars, Standing s, IReadOnlyList<Standing> standings)

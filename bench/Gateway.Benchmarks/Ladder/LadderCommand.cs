@@ -23,10 +23,17 @@ internal static class LadderCommand
                 if (Rung.All.All(x => x.Name != name) && Load.All.All(x => x.Name != name)) r.AddError($"--only: there is no rung or load {name}");
             }
         });
-        return new MeasuringCommand("ladder", "Measure the gateway against C and against what a .NET user would write, and report.", rounds: 5).Create([only], (parse, rounds) =>
+        var idle = new Option<int>("--idle") { Description = "measure each chosen gateway rung once more with so many idle connections", HelpName = "N" };
+        idle.Validators.Add(r =>
+        {
+            if (r.GetValueOrDefault<int>() is < 0 or > 4_000_000) r.AddError("--idle takes 0 to 4000000");
+        });
+        return new MeasuringCommand("ladder", "Measure the gateway against C and against what a .NET user would write, and report.", rounds: 5).Create([only, idle], (parse, rounds) =>
         {
             var chosen = parse.GetValue(only)!;
-            return new LadderRun(new LadderSettings(rounds, Choose(Rung.All, r => r.Name, chosen), Choose(Load.All, l => l.Name, chosen)), Console.Out);
+            var rungs = Choose(Rung.All, r => r.Name, chosen);
+            if (parse.GetValue(idle) is > 0 and var connections) rungs = [.. rungs, .. rungs.Where(r => r.Kind == RungKind.Gateway).Select(r => r.WithIdle(connections))];
+            return new LadderRun(new LadderSettings(rounds, rungs, Choose(Load.All, l => l.Name, chosen)), Console.Out);
         });
     }
 

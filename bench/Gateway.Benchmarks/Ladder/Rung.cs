@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Gateway.Benchmarks.Ladder;
 
 internal enum RungKind
@@ -22,6 +24,9 @@ internal sealed record Rung(string Name, RungKind Kind, string Program, int Thre
     public const string EchoYardstick = "c-echo";
     public const string RelayYardstick = "c-relay";
 
+    /// <summary>More than any load has.</summary>
+    private const int MostBusy = 10_000;
+
     public static IReadOnlyList<Rung> All { get; } =
     [
         new(EchoYardstick, RungKind.C, "echo", 1, "C, one thread, epoll: every byte back"),
@@ -30,9 +35,30 @@ internal sealed record Rung(string Name, RungKind Kind, string Program, int Thre
         new("transport-relay", RungKind.DotNet, "transport-relay", 1, "the same in C# on Gateway.Transport, one reactor, nothing durable"),
         new("gateway-1", RungKind.Gateway, "1", 1, "the gateway, `--reactors 1 --durability fsync`: the reactor, and the log's commit thread beside it"),
         new("gateway-2", RungKind.Gateway, "2", 2, "the gateway, `--reactors 2 --durability fsync`"),
+        new("gateway-1-uring", RungKind.Gateway, "1", 1, "`gateway-1` with `--io uring`") { Options = ["--io", "uring"] },
+        new("gateway-2-uring", RungKind.Gateway, "2", 2, "`gateway-2` with `--io uring`") { Options = ["--io", "uring"] },
         new("sockets-relay", RungKind.DotNet, "sockets-relay", 0, "the same relay with System.Net.Sockets and System.IO.Pipelines, on the thread pool"),
         new("kestrel-relay", RungKind.DotNet, "kestrel-relay", 0, "the same relay as a Kestrel connection handler"),
     ];
+
+    /// <summary>Of the program, beside what its kind is always given.</summary>
+    public string[] Options { get; init; } = [];
+
+    /// <summary>Authenticated connections that are there all the time and do nothing.</summary>
+    public int Idle { get; init; }
+
+    /// <summary>The name of the rung that this one is with idle connections. Null: it has none.</summary>
+    public string? WithoutIdle { get; init; }
+
+    /// <summary>The same with so many idle connections, and room for them and for a load.</summary>
+    public Rung WithIdle(int connections) => this with
+    {
+        Name = $"{Name}-idle",
+        What = string.Create(CultureInfo.InvariantCulture, $"`{Name}` with {connections:N0} idle connections"),
+        Options = [.. Options, "--max-connections", (connections + MostBusy).ToString(CultureInfo.InvariantCulture)],
+        Idle = connections,
+        WithoutIdle = Name,
+    };
 
     public bool IsEcho => Name.EndsWith("-echo", StringComparison.Ordinal);
 

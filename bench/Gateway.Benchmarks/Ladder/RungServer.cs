@@ -18,6 +18,7 @@ internal sealed class RungServer : IAsyncDisposable
     private readonly StringBuilder _errors = new();
     private readonly string _folder;
     private HttpClient? _operator;
+    private Residents? _residents;
 
     private RungServer(Rung rung, Process process, string folder)
     {
@@ -54,6 +55,7 @@ internal sealed class RungServer : IAsyncDisposable
             };
             server._process.BeginErrorReadLine();
             await server.AwaitReadyAsync(stop);
+            if (rung.Idle > 0) server._residents = await Residents.MoveInAsync(server, rung.Idle, stop);
             return server;
         }
         catch (Exception e)
@@ -78,6 +80,7 @@ internal sealed class RungServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _operator?.Dispose();
+        if (_residents is { } residents) await residents.DisposeAsync();
         try
         {
             if (!_process.HasExited)
@@ -115,7 +118,7 @@ internal sealed class RungServer : IAsyncDisposable
         _ =>
         [
             "--data", folder, "--native-listen", "127.0.0.1:0", "--operator-listen", "127.0.0.1:0", "--reactors", rung.Program, "--durability", "fsync",
-            "--log-level", "warning",
+            "--log-level", "warning", .. rung.Options,
         ],
     };
 

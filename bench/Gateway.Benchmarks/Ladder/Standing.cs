@@ -13,10 +13,8 @@ internal sealed class Standing
         Load = load;
         _samples = [.. all.Where(s => s.Rung == rung.Name && s.Load == load.Name && s.AddsUp)];
         Failed = all.Count(s => s.Rung == rung.Name && s.Load == load.Name && !s.AddsUp);
-        var yardstick = load.IsEcho ? Rung.EchoYardstick : Rung.RelayYardstick;
-        var pairs = _samples.Join(all.Where(s => s.Rung == yardstick && s.Load == load.Name && s.AddsUp), s => s.Round, y => y.Round, (s, y) => (s, y)).ToList();
-        RateRatio = Spread.Of(pairs.Select(p => p.s.MessagesPerSecond / p.y.MessagesPerSecond));
-        CpuRatio = Spread.Of(pairs.Where(p => p.y.ServerCpuUsPerMessage > 0).Select(p => p.s.ServerCpuUsPerMessage / p.y.ServerCpuUsPerMessage));
+        (RateRatio, CpuRatio) = Beside(all, load.IsEcho ? Rung.EchoYardstick : Rung.RelayYardstick);
+        if (rung.WithoutIdle is { } alone) IdleRateRatio = Beside(all, alone).Rate;
     }
 
     public Rung Rung { get; }
@@ -37,6 +35,9 @@ internal sealed class Standing
     public Spread? RateRatio { get; }
     public Spread? CpuRatio { get; }
 
+    /// <summary>Messages a second by those of the same rung without idle connections. Null: it has none, or that was not run.</summary>
+    public Spread? IdleRateRatio { get; }
+
     public Spread Of(Func<Sample, double> figure) => Spread.Of(_samples.Select(figure)) ?? default;
 
     public double Median(Func<Sample, double> figure) => Of(figure).Median;
@@ -46,6 +47,14 @@ internal sealed class Standing
 
     /// <summary>Above this share of its threads the load end counts as the bottleneck.</summary>
     public const double BusyLoad = 0.9;
+
+    private (Spread? Rate, Spread? Cpu) Beside(IReadOnlyList<Sample> all, string other)
+    {
+        var pairs = _samples.Join(all.Where(s => s.Rung == other && s.Load == Load.Name && s.AddsUp), s => s.Round, y => y.Round, (s, y) => (s, y)).ToList();
+        return (
+            Spread.Of(pairs.Select(p => p.s.MessagesPerSecond / p.y.MessagesPerSecond)),
+            Spread.Of(pairs.Where(p => p.y.ServerCpuUsPerMessage > 0).Select(p => p.s.ServerCpuUsPerMessage / p.y.ServerCpuUsPerMessage)));
+    }
 
     /// <summary>What was at its limit, as far as CPU time shows it.</summary>
     public string BoundBy(int cores)

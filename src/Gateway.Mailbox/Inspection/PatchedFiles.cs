@@ -114,6 +114,7 @@ internal sealed class PatchedFiles(ILogFileSystem disk) : ILogFileSystem
         }
 
         public void ReadAhead(long offset, long bytes) => file?.ReadAhead(offset, bytes);
+        public void DropCache(long offset, long bytes) => file?.DropCache(offset, bytes);
         public void Write(long offset, ReadOnlySpan<byte> bytes) => throw ReadOnly();
         public void Sync() => throw ReadOnly();
         public bool TryExtend(long bytes) => throw ReadOnly();

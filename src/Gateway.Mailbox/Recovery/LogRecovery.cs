@@ -67,7 +67,8 @@ internal sealed class LogRecovery : IRecordSink
 
     /// <summary>
     /// Makes the recovered log durable and its rest empty. What was read came from the page cache, and after a kill or a failed sync the
-    /// disk need not hold it; and what lies behind a torn record must not come back to life when the log has grown up to it.
+    /// disk need not hold it: so it is written again. What lies behind a torn record must not come back to life when the log has grown up to it: so
+    /// it is cleared, wherever the disk itself has it.
     /// </summary>
     public void MakeDurable()
     {
@@ -92,7 +93,11 @@ internal sealed class LogRecovery : IRecordSink
         for (var address = Tail; address < _segments.AllocatedThrough; address = (address | (_segments.SegmentBytes - 1)) + 1)
         {
             var file = _segments.FileOf(address);
-            if (Clear(file, _segments.OffsetInFile(address), chunk)) touched.Add(file);
+            var offset = _segments.OffsetInFile(address);
+            file.Sync();
+            var block = offset & ~(ILogFile.BlockBytes - 1L);
+            file.DropCache(block, file.Length - block);
+            if (Clear(file, offset, chunk)) touched.Add(file);
         }
 
         foreach (var file in touched) file.Sync();

@@ -45,6 +45,12 @@ internal interface ILogFile : IDisposable
     /// <summary>Says that this stretch will be read soon.</summary>
     void ReadAhead(long offset, long bytes);
 
+    /// <summary>
+    /// Has what is read next come from the disk, where nothing waits to be written: after a failed sync the page cache holds what the disk never got,
+    /// and says of it that it is written.
+    /// </summary>
+    void DropCache(long offset, long bytes);
+
     /// <summary>fdatasync.</summary>
     void Sync();
 

@@ -28,6 +28,7 @@ internal static unsafe partial class Posix
     private const int SeekData = 3;
     private const int SeekHole = 4;
     private const int WillNeed = 3;
+    private const int DontNeed = 4;
     private const int LockExclusive = 2;
     private const int LockNonBlocking = 4;
     private const long FutexWaitPrivate = 128;
@@ -117,6 +118,9 @@ internal static unsafe partial class Posix
 
     /// <summary>Asks the kernel to start reading this stretch; whether it does is its affair.</summary>
     public static void ReadAhead(int fd, long offset, long length) => _ = posix_fadvise(fd, offset, length, WillNeed);
+
+    /// <summary>Forgets what the page cache holds of the whole pages of this stretch, but for what is yet to be written.</summary>
+    public static void DropCache(int fd, long offset, long length) => _ = posix_fadvise(fd, offset, length, DontNeed);
 
     public static int Truncate(int fd, long length)
     {

@@ -142,6 +142,8 @@ internal sealed class PosixFileSystem : ILogFileSystem
 
         public void ReadAhead(long offset, long bytes) => Posix.ReadAhead(_fd, offset, bytes);
 
+        public void DropCache(long offset, long bytes) => Posix.DropCache(_fd, offset, bytes);
+
         public void Sync() => Check(Posix.SyncData(_fd), "fdatasync");
 
         public bool TryExtend(long bytes)

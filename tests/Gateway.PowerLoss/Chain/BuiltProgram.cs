@@ -22,6 +22,7 @@ internal sealed class BuiltProgram : IAsyncDisposable
         _ended = process.WaitForExitAsync();
     }
 
+    public int Id => _process.Id;
     public bool HasExited => _process.HasExited;
     public int ExitCode => _process.ExitCode;
     public Task Ended => _ended;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Gateway.Mailbox.Format;
 
 namespace Gateway.PowerLoss.Chain;
 
@@ -12,8 +13,8 @@ namespace Gateway.PowerLoss.Chain;
 internal sealed record ChainPlan(int Kills, long Messages, int Chunks, int Reactors, int Seed);
 
 /// <summary>
-/// The real node, loaded in chunks and killed with -9 at random moments: under load, when a segment is made, and while it starts again. Its
-/// clients check every message; its ledger must say at each rest what they counted, and the same after one more kill at rest.
+/// The real node, loaded in chunks and killed with -9 at random moments: under load, when a segment is made or given up, and while it starts again.
+/// What a kill struck is told by what it left (<see cref="Remains"/>). Its clients check every message; its ledger must say at each rest what they counted, and the same after one more kill at rest.
 /// </summary>
 internal sealed class ChainRun(ChainPlan plan, string data, Action<string> say)
 {
@@ -24,14 +25,16 @@ internal sealed class ChainRun(ChainPlan plan, string data, Action<string> say)
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly SortedDictionary<string, int> _kills = new(StringComparer.Ordinal);
     private readonly List<TimeSpan> _starts = [];
+    private readonly string _folder = Path.Combine(data, "node");
     private ChainCounts _counts;
+    private Remains _remains;
     private int _killed;
 
     /// <exception cref="ChainBrokenException">Something was lost, or does not add up.</exception>
     public async Task<ChainResult> RunAsync()
     {
         // Small segments, so that many are made and entered.
-        await using var node = new ChainNode(Path.Combine(data, "node"), ["--reactors", Text(plan.Reactors), "--segment-size", "2MiB", "--log-memory", "8MiB"]);
+        await using var node = new ChainNode(_folder, ["--reactors", Text(plan.Reactors), "--segment-size", "2MiB", "--log-memory", "8MiB"]);
         await node.StartAsync();
         // A chunk may end before its last kill; the next ones take it over.
         for (var chunk = 0; chunk < plan.Chunks || _killed < plan.Kills; chunk++)
@@ -46,7 +49,7 @@ internal sealed class ChainRun(ChainPlan plan, string data, Action<string> say)
         await StartAsync(node);
         var again = await AtRestAsync(node);
         if (ledger.GetRawText() != again.GetRawText()) throw new ChainBrokenException($"The ledger was {ledger} and is {again} after one more start.");
-        return new ChainResult(plan, _counts, _killed, _kills, again, _starts.Max(), _clock.Elapsed, new DirectoryInfo(Path.Combine(data, "node")).EnumerateFiles().Sum(f => f.Length));
+        return new ChainResult(plan, _counts, _killed, _kills, again, _starts.Max(), _clock.Elapsed, new DirectoryInfo(_folder).EnumerateFiles().Sum(f => f.Length));
     }
 
     private async Task RunChunkAsync(ChainNode node, int chunk, int kills)
@@ -71,17 +74,23 @@ internal sealed class ChainRun(ChainPlan plan, string data, Action<string> say)
     /// <summary>Returns how many kills it were: one, and those of the starts after it.</summary>
     private async Task<int> KillAsync(ChainNode node, int most, long latest)
     {
-        var atSegment = _random.Next(4) == 0 && await SegmentIsMadeAsync(node, latest);
+        var aim = _random.Next(4);
+        var atSegment = aim == 0 && await SegmentIsMadeAsync(node, latest);
+        // When a file is about to go; or a little later, when the compaction of the next has begun.
+        if (aim is 1 or 2) await LogHasBegunLaterAsync(node, latest);
+        if (aim == 2) await Task.Delay(_random.Next(10));
         node.Kill();
-        Count(atSegment ? "when a segment was made" : "under load");
+        Count(remains => remains.Struck(_remains) is var struck && struck == "under load" && atSegment ? "when a segment was made" : struck);
         var kills = 1;
         while (kills < most && kills < 3 && _random.Next(2) == 0)
         {
             await node.BeginStartAsync();
-            await Task.Delay(node.LastStart * (0.3 + 0.7 * _random.NextDouble()));
+            // Half of them as soon as it has the folder: recovery is the shorter part of a start.
+            if (_random.Next(2) == 0) await FolderIsLockedAsync(node);
+            else await Task.Delay(node.LastStart * (0.3 + 0.7 * _random.NextDouble()));
             var wasReady = node.IsReady;
             node.Kill();
-            Count(wasReady ? "just started" : "while starting");
+            Count(remains => wasReady ? "just started" : remains.StruckWhileStarting(_remains, node.Program.Id));
             kills++;
         }
 
@@ -112,16 +121,37 @@ internal sealed class ChainRun(ChainPlan plan, string data, Action<string> say)
     /// <summary>True when a segment is under way or has just got its name; false when the load has come too near its end, where its clients leave.</summary>
     private async Task<bool> SegmentIsMadeAsync(ChainNode node, long latest)
     {
-        var folder = Path.Combine(data, "node");
-        var names = Directory.GetFiles(folder).Length;
+        var names = Directory.GetFiles(_folder).Length;
         for (var clock = Stopwatch.StartNew(); clock.Elapsed < TimeSpan.FromSeconds(2);)
         {
-            if (Directory.GetFiles(folder).Length != names) return true;
+            if (Directory.GetFiles(_folder).Length != names) return true;
             if ((await node.CountAsync()).Progress >= latest) return false;
             await Task.Delay(1);
         }
 
         return false;
+    }
+
+    /// <summary>Returns in the moment in which the log's begin has moved, so that a file is about to go; or when there is none for two seconds, or too near the load's end.</summary>
+    private async Task LogHasBegunLaterAsync(ChainNode node, long latest)
+    {
+        using var superblock = new FileStream(Path.Combine(_folder, Superblock.FileName), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        var begin = Remains.BeginOf(superblock);
+        for (var clock = Stopwatch.StartNew(); clock.Elapsed < TimeSpan.FromSeconds(2);)
+        {
+            if ((await node.CountAsync()).Progress >= latest) return;
+            for (var looks = 0; looks < 20_000; looks++)
+            {
+                if (Remains.BeginOf(superblock) > begin) return;
+            }
+        }
+    }
+
+    private async Task FolderIsLockedAsync(ChainNode node)
+    {
+        for (var clock = Stopwatch.StartNew(); clock.Elapsed < TimeSpan.FromSeconds(10) && !node.Program.HasExited && Remains.LockHolder(_folder) != node.Program.Id;)
+            await Task.Delay(1);
+        await Task.Delay(_random.Next(30));
     }
 
     private async Task<JsonElement> AtRestAsync(ChainNode node)
@@ -138,11 +168,15 @@ internal sealed class ChainRun(ChainPlan plan, string data, Action<string> say)
         }
     }
 
-    private void Count(string kind)
+    /// <param name="strike">Says what was struck, from what is left.</param>
+    private void Count(Func<Remains, string> strike)
     {
+        var remains = Remains.Of(_folder);
+        var struck = strike(remains);
+        _remains = remains;
         _killed++;
-        _kills[kind] = _kills.GetValueOrDefault(kind) + 1;
-        Say($"kill {_killed} of {plan.Kills}: {kind}");
+        _kills[struck] = _kills.GetValueOrDefault(struck) + 1;
+        Say($"kill {_killed} of {plan.Kills}: {struck}");
     }
 
     private void Say(string what) => say(string.Create(CultureInfo.InvariantCulture, $"{_clock.Elapsed:mm\\:ss}  {what}"));
@@ -152,4 +186,4 @@ internal sealed class ChainRun(ChainPlan plan, string data, Action<string> say)
 
 /// <summary>A chain that held.</summary>
 internal sealed record ChainResult(
-    ChainPlan Plan, ChainCounts Clients, int Kills, IReadOnlyDictionary<string, int> KillsByMoment, JsonElement Ledger, TimeSpan LongestStart, TimeSpan Took, long FolderBytes);
+    ChainPlan Plan, ChainCounts Clients, int Kills, IReadOnlyDictionary<string, int> KillsByStrike, JsonElement Ledger, TimeSpan LongestStart, TimeSpan Took, long FolderBytes);

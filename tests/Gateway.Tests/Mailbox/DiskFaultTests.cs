@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Gateway.Mailbox;
+using Gateway.Mailbox.Format;
 using Xunit;
 
 namespace Gateway.Tests.Mailbox;
@@ -67,6 +68,57 @@ public class DiskFaultTests
 
         using var again = new MailboxHarness(folder.Path, time: time);
         Assert.Equal(told, again.ReadAll(5).Select(m => m.Sequence).Take(told.Count));
+    }
+
+    [Fact]
+    public void A_clearing_whose_sync_failed_is_done_again_though_the_page_cache_shows_it_done()
+    {
+        using var folder = new DataFolder();
+        var time = new ManualTime();
+        using var live = new MailboxHarness(folder.Path, time: time);
+        live.Send(5, "kept");
+        var torn = SegmentHeader.Bytes + live.LastPosition;
+        for (var i = 0; i < 20; i++) live.Send(5, "dropped " + i);
+        live.Commit();
+        using var image = folder.Copy();
+        var disk = File.ReadAllBytes(image.Segments[0]);
+        disk[torn + 30] ^= 1;
+        File.WriteAllBytes(image.Segments[0], disk);
+
+        var first = Path.GetFileName(image.Segments[0]);
+        // The kernel takes the page for clean after the failure: the cache has zeros where the disk still has records.
+        var isCleared = false;
+        var failing = new FaultyFileSystem(image.Path)
+        {
+            OnWritten = (name, offset, _) => isCleared |= name == first && offset >= torn,
+            OnSync = name =>
+            {
+                if (isCleared && name == first) throw new LogIOException(name, "fdatasync", Eio);
+            },
+        };
+        Assert.Throws<LogIOException>(() => new MailboxHarness(image.Path, s => s.FileSystem = failing, time));
+        Assert.True(isCleared);
+        Assert.Equal(-1, File.ReadAllBytes(image.Segments[0]).AsSpan().IndexOf("dropped"u8));
+
+        var written = new ConcurrentQueue<(long Offset, int Bytes)>();
+        var files = new FaultyFileSystem(image.Path)
+        {
+            OnDropCache = (name, offset, bytes) =>
+            {
+                if (name == first) Overwrite(image.Segments[0], offset, disk.AsSpan((int)offset, (int)bytes));
+            },
+            OnWritten = (name, offset, bytes) =>
+            {
+                if (name == first) written.Enqueue((offset, bytes));
+            },
+        };
+        using (new MailboxHarness(image.Path, s => s.FileSystem = files, time)) Assert.Equal(0, files.UnsyncedWrites(".segment"));
+
+        // What a loss of power leaves: what was on the disk, and what was written since.
+        var cache = File.ReadAllBytes(image.Segments[0]);
+        foreach (var (offset, bytes) in written) cache.AsSpan((int)offset, bytes).CopyTo(disk.AsSpan((int)offset));
+        Assert.NotEqual(-1, disk.AsSpan().IndexOf("kept"u8));
+        Assert.Equal(-1, disk.AsSpan().IndexOf("dropped"u8));
     }
 
     [Fact]
@@ -168,5 +220,12 @@ public class DiskFaultTests
         Assert.Equal(Eio, Assert.Throws<LogIOException>(() => new MailboxHarness(killed.Path, s => s.FileSystem = files, time)).Errno);
         using var again = new MailboxHarness(killed.Path, time: time);
         Assert.Equal("in the page cache, for all that is known", again.ReadAll(5).Single().Body);
+    }
+
+    private static void Overwrite(string path, long offset, ReadOnlySpan<byte> bytes)
+    {
+        using var file = File.Open(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        file.Position = offset;
+        file.Write(bytes);
     }
 }

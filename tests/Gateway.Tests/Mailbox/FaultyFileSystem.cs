@@ -27,6 +27,9 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
     /// <summary>Called after each write with the file's name, the offset and the bytes.</summary>
     public Action<string, long, int>? OnWritten { get; set; }
 
+    /// <summary>Called after the cache of a stretch was dropped, with the file's name, the offset and the count.</summary>
+    public Action<string, long, long>? OnDropCache { get; set; }
+
     /// <summary>Called before each deletion with the file's name.</summary>
     public Action<string>? OnDelete { get; set; }
 
@@ -88,6 +91,12 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
         }
 
         public void ReadAhead(long offset, long bytes) => file.ReadAhead(offset, bytes);
+
+        public void DropCache(long offset, long bytes)
+        {
+            file.DropCache(offset, bytes);
+            owner.OnDropCache?.Invoke(name, offset, bytes);
+        }
 
         public void Sync()
         {

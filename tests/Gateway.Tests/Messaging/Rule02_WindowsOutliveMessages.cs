@@ -264,6 +264,25 @@ public class Rule02_WindowsOutliveMessages : HomeTests
 
     [Theory]
     [MemberData(nameof(Homes))]
+    public void A_key_epoch_is_not_recorded_again_while_a_higher_one_is_under_way(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        var home = net.HomeOf(anna.Address);
+        Assert.True(home.TrySetKeyEpoch(anna.Address, 1, () => net.SetKeyEpoch(anna.Address, 1)));
+
+        // Durable, and not yet counting: the part of the log that it lies in may be asked for in this very moment.
+        net.Store.CommitAll();
+        Assert.Equal(0u, net.CurrentEpoch(anna.Address));
+        Assert.False(home.TryCarryKeyEpoch(anna.Address, net.CurrentEpoch(anna.Address)));
+        Assert.True(net.HomeOf(ben.Address).TryCarryKeyEpoch(ben.Address, 0));
+        net.Settle();
+        Assert.Equal(1u, net.CurrentEpoch(anna.Address));
+        Assert.True(home.TryCarryKeyEpoch(anna.Address, net.CurrentEpoch(anna.Address)));
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
     public void A_window_is_recorded_again_with_all_that_has_settled_but_not_while_a_number_it_must_tell_of_is_in_flight(int homes)
     {
         var net = Start(homes);

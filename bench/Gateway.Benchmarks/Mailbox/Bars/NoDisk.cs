@@ -56,6 +56,10 @@ internal sealed class NoDisk : ILogFileSystem
             return read.Length;
         }
 
+        public void DropCache(long offset, long bytes)
+        {
+        }
+
         public void ReadAhead(long offset, long bytes)
         {
         }
