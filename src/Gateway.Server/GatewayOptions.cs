@@ -91,10 +91,10 @@ public sealed record GatewayOptions
     /// <summary>Of the node.</summary>
     public int MaxHandshakes { get; init; }
 
-    /// <summary>Logins a second of the node; every reactor has its share, of the burst too.</summary>
+    /// <summary>Logins a second of the node; every reactor has its share, of the burst too. 0: the node's own measure.</summary>
     public int LoginRate { get; init; }
 
-    /// <summary>Logins of the node that may come at once.</summary>
+    /// <summary>Logins of the node that may come at once. 0: the node's own measure.</summary>
     public int LoginBurst { get; init; }
     public int MaxBody { get; init; }
 

@@ -17,6 +17,10 @@ namespace Gateway.Server.Node;
 /// </summary>
 internal sealed partial class GatewayNode : INode
 {
+    // A reactor logs in about 9,000 a second when it does nothing else: this leaves most of it to those already in.
+    private const double LoginsPerSecond = 2_000;
+    private const double LoginsAtOnce = 500;
+
     private readonly GatewayOptions _options;
     private readonly NodeKeys _keys;
     private readonly TimeProvider _time;
@@ -74,8 +78,7 @@ internal sealed partial class GatewayNode : INode
             var events = new NodeEvents(this);
             var home = new Home(i, homes, HomeOptions(), _partitions[i], connections[i], connections[i], events);
             // Any reactor may see every handshake of the node for an instant: the kernel spreads them as it likes.
-            var logins = new LoginBucket((double)_options.LoginRate / homes, Math.Max(1, (double)_options.LoginBurst / homes));
-            var doorman = new Doorman(connections[i], _epochs, RandomNumberGenerator.Fill, _options.MaxHandshakes, logins);
+            var doorman = new Doorman(connections[i], _epochs, RandomNumberGenerator.Fill, _options.MaxHandshakes, LoginsOfAReactor());
             _hosts[i] = new ReactorHost(homes, _options, connections[i], doorman, home, _partitions[i], _epochs, _time, _meters?.LoopLagOf(i));
         }
 
@@ -134,6 +137,10 @@ internal sealed partial class GatewayNode : INode
         if (errno != 0) throw new NodeStartException($"native-listen {_options.NativeListen}: {Marshal.GetPInvokeErrorMessage(errno)}");
         EndpointLines = [$"native    tcp://{bound}"];
     }
+
+    private LoginBucket LoginsOfAReactor() => new(
+        _options.LoginRate == 0 ? LoginsPerSecond : (double)_options.LoginRate / _options.Reactors,
+        _options.LoginBurst == 0 ? LoginsAtOnce : Math.Max(1, (double)_options.LoginBurst / _options.Reactors));
 
     private HomeOptions HomeOptions() => new()
     {

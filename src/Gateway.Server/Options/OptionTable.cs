@@ -14,8 +14,6 @@ public static class OptionTable
 {
     private static readonly int Cores = Environment.ProcessorCount;
 
-    private static readonly int DefaultReactors = Math.Min(Cores, 8);
-
     public static readonly Option<string> Config = OptionKinds.Path(
         "config", "gateway.json", "file of options; the default is read only where it exists");
 
@@ -27,7 +25,7 @@ public static class OptionTable
         "operator-listen", "127.0.0.1:5249", "operator HTTP; port 0 takes a free one");
 
     public static readonly Option<int> Reactors = OptionKinds.Count(
-        "reactors", DefaultReactors.ToString(CultureInfo.InvariantCulture), 1, 64, "threads that own connections and mailboxes; by default one a core, at most 8");
+        "reactors", Math.Min(Cores, 8).ToString(CultureInfo.InvariantCulture), 1, 64, "threads that own connections and mailboxes; by default one a core, at most 8");
 
     public static readonly Option<bool> PinReactors = OptionKinds.Switch("pin-reactors", "on", "bind each reactor to its core");
 
@@ -44,14 +42,12 @@ public static class OptionTable
     public static readonly Option<int> MaxHandshakes = OptionKinds.Count(
         "max-handshakes", "16384", 1, 1_000_000, "connections not yet authenticated; beyond it accepting waits");
 
-    /// <summary>A reactor logs in about 9,000 a second when it does nothing else; this leaves it more than half for those already in.</summary>
     public static readonly Option<int> LoginRate = OptionKinds.Count(
-        "login-rate", (4_000 * DefaultReactors).ToString(CultureInfo.InvariantCulture), 1, 10_000_000,
-        "logins taken up in a second, shared out among reactors; others are sent away with a moment to come back; by default 4000 a core");
+        "login-rate", "0", 0, 10_000_000,
+        "logins taken up in a second, shared out among reactors; others are sent away with a moment to come back; 0: 2000 a reactor");
 
     public static readonly Option<int> LoginBurst = OptionKinds.Count(
-        "login-burst", (1_000 * DefaultReactors).ToString(CultureInfo.InvariantCulture), 1, 10_000_000,
-        "logins taken up at once after a rest, shared out likewise; by default 1000 a core");
+        "login-burst", "0", 0, 10_000_000, "logins taken up at once after a rest, shared out likewise; 0: 500 a reactor");
 
     public static readonly Option<long> MaxBody = OptionKinds.Size(
         "max-body", OptionKinds.FormatSize(Wire.DefaultMaxBodyBytes), OptionKinds.FormatSize(Wire.MaxBodyBytesFloor),
