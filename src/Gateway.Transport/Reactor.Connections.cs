@@ -134,6 +134,7 @@ public sealed partial class Reactor
         }
 
         _meters.Accepted++;
+        _pace.Take();
         ref var slot = ref _table[index];
         slot.Flags = SlotFlags.InHandshake;
         slot.Deadline = _nowTick + _handshakeTicks;
@@ -169,7 +170,8 @@ public sealed partial class Reactor
     private bool MayAccept() =>
         !_acceptingStopped
         && AcceptRoom() > 0
-        && NowMs >= _acceptPausedUntilMs;
+        && NowMs >= _acceptPausedUntilMs
+        && _pace.Allowance(NowMs) > 0;
 
     private int AcceptRoom() =>
         Math.Min(Options.MaxConnections - _table.InUse, Options.MaxHandshakes - _handshakes - _inbox.MovesUnderWay);
@@ -177,7 +179,7 @@ public sealed partial class Reactor
     private void UpdateAccepting()
     {
         var may = MayAccept();
-        if (may) _backend.AllowAccepts(Math.Min(AcceptRoom(), _pace.Allowance));
+        if (may) _backend.AllowAccepts(Math.Min(AcceptRoom(), _pace.Allowance(NowMs)));
         if (may == _accepting) return;
         if (!may)
         {

@@ -25,6 +25,7 @@ public sealed partial class Reactor
     public const int MaxMoveContextBytes = 256;
 
     private const int WheelBuckets = 8192;
+    private const int AcceptGapMs = 2;
 
     private readonly ReactorGroup _group;
     private readonly MonotonicClock _clock;
@@ -60,7 +61,7 @@ public sealed partial class Reactor
         _leases = new LeasePool(_segments, Options.RetainedLeases);
         ReadClock();
         if (Options.MeasureQueues) MakeGauges();
-        _pace = new AcceptPace(Options.AcceptsPerTurn, Options.AcceptLagUs);
+        _pace = new AcceptPace(Options.AcceptsPerTurn, Options.AcceptLagUs, Options.AcceptsPerSecond);
         _outputs = new OutputTable(_segments, _leases, _leaseGauge);
         SetTimeouts();
         _wheel = new TimerWheel(_table, WheelBuckets, _nowTick);
@@ -143,7 +144,9 @@ public sealed partial class Reactor
         if (_resumed.Count != 0 || _wheel.HasBacklog(_nowTick)) return 0;
         // Nobody wakes a reactor whose moves found their lane full; that is rare enough to be polled.
         if (_departures.Count != 0) return 1;
-        return (int)(_clock.TickMs - NowMs % _clock.TickMs);
+        var timeoutMs = (int)(_clock.TickMs - NowMs % _clock.TickMs);
+        // A full tick's accepts at once would be felt by those inside.
+        return _pace.IsSpent && _listeners.Count != 0 ? Math.Min(timeoutMs, AcceptGapMs) : timeoutMs;
     }
 
     private void ReadClock()

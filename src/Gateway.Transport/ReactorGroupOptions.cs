@@ -56,6 +56,9 @@ public sealed record ReactorGroupOptions
     /// <summary>Connections accepted in a turn, at most.</summary>
     public int AcceptsPerTurn { get; init; } = 128;
 
+    /// <summary>Connections accepted in a second, at most; more wait in the listener's backlog. 0: any.</summary>
+    public int AcceptsPerSecond { get; init; }
+
     /// <summary>After a turn that kept others waiting for longer than this, in microseconds, half as many are accepted in the next, down to a sixteenth.</summary>
     public int AcceptLagUs { get; init; } = 2_000;
 
@@ -159,6 +162,7 @@ public sealed record ReactorGroupOptions
         Range(AcceptBackoffMs, 1, 60_000, nameof(AcceptBackoffMs));
         Range(EventsPerWait, 1, 65_536, nameof(EventsPerWait));
         Range(AcceptsPerTurn, 1, 65_536, nameof(AcceptsPerTurn));
+        Range(AcceptsPerSecond, 0, int.MaxValue, nameof(AcceptsPerSecond));
         Range(AcceptLagUs, 1, 60_000_000, nameof(AcceptLagUs));
         Range(ReceiveBytesPerTurn, 1, 16 << 20, nameof(ReceiveBytesPerTurn));
         Range(TimersPerTurn, 1, 1 << 20, nameof(TimersPerTurn));

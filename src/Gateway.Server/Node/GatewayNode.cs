@@ -138,8 +138,10 @@ internal sealed partial class GatewayNode : INode
         EndpointLines = [$"native    tcp://{bound}"];
     }
 
+    private double LoginRateOfAReactor => _options.LoginRate == 0 ? LoginsPerSecond : (double)_options.LoginRate / _options.Reactors;
+
     private LoginBucket LoginsOfAReactor() => new(
-        _options.LoginRate == 0 ? LoginsPerSecond : (double)_options.LoginRate / _options.Reactors,
+        LoginRateOfAReactor,
         _options.LoginBurst == 0 ? LoginsAtOnce : Math.Max(1, (double)_options.LoginBurst / _options.Reactors));
 
     private HomeOptions HomeOptions() => new()
@@ -184,6 +186,8 @@ internal sealed partial class GatewayNode : INode
         Io = _options.Io,
         MaxConnections = Math.Max(1, _options.MaxConnections / _options.Reactors),
         MaxHandshakes = Math.Max(1, _options.MaxHandshakes / _options.Reactors),
+        // For each that is taken up one may be sent away; the rest waits where it costs nothing.
+        AcceptsPerSecond = (int)Math.Clamp(2 * LoginRateOfAReactor, 1, 10_000_000),
         HandshakeTimeoutMs = (int)_options.HandshakeTimeout.TotalMilliseconds,
         FrameTimeoutMs = (int)_options.FrameTimeout.TotalMilliseconds,
         IdleTimeoutMs = (int)_options.IdleTimeout.TotalMilliseconds,

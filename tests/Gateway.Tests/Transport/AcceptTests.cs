@@ -240,6 +240,24 @@ public abstract class AcceptTests(int reactors, IoBackend io)
         Assert.Empty(group.Handlers[0].Closings);
     }
 
+    [OnBackendFact]
+    public void Beyond_the_rate_clients_wait_in_the_backlog_until_time_has_passed()
+    {
+        var time = new ManualTime();
+        using var group = new TestGroup<EchoHandler>(_options with { AcceptsPerTurn = 5, AcceptsPerSecond = 10 }, r => new EchoHandler(r), time);
+        var server = group.ListenOn(0);
+        var clients = Enumerable.Range(0, 20).Select(_ => Client.Connect(server)).ToList();
+        Wait.Until(() => group[0].Accepted == 5, "what was saved up is accepted");
+        for (var i = 0; i < 20; i++) Assert.Equal(5, group.On(0, (r, _) => (int)r.Counters.Accepted));
+        for (var accepted = 6; accepted <= 20; accepted++)
+        {
+            time.Advance(100);
+            Wait.Until(() => group[0].Accepted == accepted, "one more a tenth of a second");
+        }
+
+        foreach (var client in clients) client.Close();
+    }
+
     /// <summary>Every turn of it takes 10 ms.</summary>
     private sealed class SlowHandler(Reactor reactor, ManualTime time) : TestHandler(reactor)
     {
