@@ -21,6 +21,7 @@ internal sealed class NodeHost
     private readonly TextWriter _output;
     private readonly TextWriter _errors;
     private readonly TimeProvider _time;
+    private readonly Func<MachineFacts> _machine;
 
     /// <param name="options">Checked.</param>
     /// <param name="createNode">Called once, before anything is bound.</param>
@@ -28,8 +29,9 @@ internal sealed class NodeHost
     /// <param name="output">Endpoint lines and 'gateway ready'.</param>
     /// <param name="errors">Why it could not start, one line.</param>
     /// <param name="time">For uptime and limits.</param>
+    /// <param name="machine">Asked once the node runs, when what it found on the disk has its memory.</param>
     public NodeHost(
-        GatewayOptions options, NodeBuilder createNode, TerminationSignals signals, TextWriter output, TextWriter errors, TimeProvider time)
+        GatewayOptions options, NodeBuilder createNode, TerminationSignals signals, TextWriter output, TextWriter errors, TimeProvider time, Func<MachineFacts> machine)
     {
         _options = options;
         _createNode = createNode;
@@ -37,6 +39,7 @@ internal sealed class NodeHost
         _output = output;
         _errors = errors;
         _time = time;
+        _machine = machine;
     }
 
     /// <summary>This build's version as <c>--version</c> and <c>/status</c> show it.</summary>
@@ -79,6 +82,7 @@ internal sealed class NodeHost
         if (!await StartAsync(node, log)) return ExitCode.Ok;
         foreach (var line in node.EndpointLines) await _output.WriteLineAsync(line);
         await _output.WriteLineAsync(http.EndpointLine);
+        foreach (var line in ConnectionRoom.Of(_options, node.Backend, _machine()).Lines) await _output.WriteLineAsync(line);
         await _output.WriteLineAsync("gateway ready");
         await _output.FlushAsync();
 

@@ -77,6 +77,13 @@ internal sealed class ReactorHost : IReactorHandler
         Home.SendGoAway(spreadMs);
     }
 
+    /// <summary>What the connection's home knows of it; false before its login and while it is on its way here.</summary>
+    public bool TryList(in ConnectionReading reading, out SessionListing session)
+    {
+        session = default;
+        return IsSession(reading.Tag) && Home.TryList(reading.Id.Packed, (uint)reading.Tag, out session);
+    }
+
     public void OnAccepted(ConnectionId c)
     {
         var handshake = _doorman.Begin();
