@@ -29,13 +29,14 @@ public sealed partial class Home
         return ErrorCode.None;
     }
 
-    /// <summary>The application timeout of a connection: delivers again what was left unacknowledged for too long.</summary>
+    /// <summary>The application timeout of a connection: asks a silent device whether it is there, and delivers again what was left unacknowledged for too long.</summary>
     public void OnTimer(ulong connection, uint session)
     {
         ref var s = ref _sessions.OfConnection(session, connection);
         if (SessionTable.IsNone(ref s)) return;
         s.Clear(SessionFlags.TimerSet);
         if (s.DeliveredHead == 0) return;
+        if (!Probe(session, ref s, out var probeDue)) return;
 
         var due = s.ProgressAtMs + RedeliverAfterMs(ref s);
         if (_nowMs >= due)
@@ -44,7 +45,7 @@ public sealed partial class Home
             due = _nowMs + RedeliverAfterMs(ref s);
         }
 
-        SetTimer(ref s, due);
+        SetTimer(ref s, Math.Min(due, probeDue));
     }
 
     /// <summary>An entry of a mailbox of this home is durable: send it on if its device is connected and up to date.</summary>
@@ -296,7 +297,7 @@ public sealed partial class Home
         {
             s.DeliveredHead = index;
             s.ProgressAtMs = _nowMs;
-            if (s.Connection != 0 && !s.Has(SessionFlags.TimerSet)) SetTimer(ref s, _nowMs + RedeliverAfterMs(ref s));
+            if (s.Connection != 0 && !s.Has(SessionFlags.TimerSet)) SetTimer(ref s, _nowMs + Math.Min(RedeliverAfterMs(ref s), ProbeAfterMs));
         }
         else
         {

@@ -20,7 +20,7 @@ public enum FrameResult : byte
 /// <see cref="IHomeEvents"/>; time is an argument. No I/O, no threads, no allocation per message.
 /// <para>
 /// Rooms: this file is the door; Login, Sending (the sender's side), Mailbox (append and commit), Delivering (the cursor),
-/// Acknowledging (receipts owed) and Expiring are its parts.
+/// Acknowledging (receipts owed), Probing and Expiring are its parts.
 /// </para>
 /// Invariants: nothing is answered accepted or delivered before <see cref="IHomeLog.CommittedThrough"/> has passed it; an entry is removed
 /// only by a record, and only after the receipt it owes is durable.
@@ -151,7 +151,7 @@ public sealed partial class Home
                     if (PingFrame.TryParse(payload, out var ping, out error)) _connections.WritePong(connection, ping.Token);
                     break;
                 case FrameType.Pong:
-                    _ = PingFrame.TryParse(payload, out _, out error);
+                    if (PingFrame.TryParse(payload, out _, out error)) s.Clear(SessionFlags.Probed);
                     break;
                 default:
                     error = ErrorCode.UnexpectedFrame;

@@ -11,6 +11,12 @@ public sealed record HomeOptions
     public int RedeliverAfterMs { get; init; } = 30_000;
     public int MaxRedeliverAfterMs { get; init; } = 600_000;
 
+    /// <summary>
+    /// A device with something delivered and unacknowledged is asked whether it is there once nothing was heard of it for so long, and taken for
+    /// gone when nothing is heard for as long again. 0: never asked.
+    /// </summary>
+    public int ProbeAfterMs { get; init; } = 20_000;
+
     /// <summary>The most credit a device is given, whatever it asks for.</summary>
     public uint MaxCreditMessages { get; init; } = 1024;
     public uint MaxCreditBytes { get; init; } = 4 * 1024 * 1024;

@@ -93,6 +93,8 @@ public sealed partial class Reactor
 
         if (slot.Output != 0) TakeUnsent(ref slot, record);
 
+        // Nobody's leases while they travel, but the node's all the same.
+        if (record.BytesUnderWay != 0) _group.NodeBudget.Add(record.BytesUnderWay);
         record.Flags = slot.Flags & SlotFlags.InHandshake;
         record.Deadline = slot.Deadline;
         record.LastReceived = slot.LastReceived;
@@ -154,6 +156,7 @@ public sealed partial class Reactor
         }
 
         ReceiveMore(ref slot, index);
+        if (record.BytesUnderWay != 0) _group.NodeBudget.Add(-record.BytesUnderWay);
         if (_spareRecords.Count < Options.MoveLaneSlots) _spareRecords.Put(record);
     }
 

@@ -172,7 +172,7 @@ public sealed partial class Reactor
             _backend.CancelReceive(id.Slot);
         }
 
-        if (_budget.IsOverSoft) PauseForBudget(ref slot, id);
+        if (_budget.IsOverSoft) PauseIfNoisy(ref slot, id);
     }
 
     /// <summary>Takes what came of the sends submitted so far, and sends on. Part of a verb: the handler is told later, by <see cref="TellDrained"/>.</summary>

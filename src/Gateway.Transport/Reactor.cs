@@ -26,6 +26,7 @@ public sealed partial class Reactor
     public const int MaxMoveContextBytes = 256;
 
     private const int WheelBuckets = 8192;
+    private const int AcceptGapMs = 2;
 
     private readonly ReactorGroup _group;
     private readonly MonotonicClock _clock;
@@ -42,6 +43,7 @@ public sealed partial class Reactor
     private readonly ElasticQueue<ConnectionId> _resumed = new();
     private readonly ElasticQueue<ConnectionId> _dirty = new();
     private readonly ReactorMeters _meters = new();
+    private readonly AcceptPace _pace;
     private IReactorHandler _handler = null!;
     private Thread? _owner;
     private uint _nowTick;
@@ -61,6 +63,7 @@ public sealed partial class Reactor
         _leases = new LeasePool(_segments, Options.RetainedLeases);
         ReadClock();
         if (Options.MeasureQueues) MakeGauges();
+        _pace = new AcceptPace(Options.AcceptsPerTurn, Options.AcceptLagUs, Options.AcceptsPerSecond);
         _outputs = new OutputTable(_segments, _leases, _leaseGauge);
         SetTimeouts();
         _wheel = new TimerWheel(_table, WheelBuckets, _nowTick);
@@ -150,7 +153,9 @@ public sealed partial class Reactor
         if (_resumed.Count != 0 || _wheel.HasBacklog(_nowTick)) return 0;
         // Nobody wakes a reactor whose moves found their lane full; that is rare enough to be polled.
         if (_departures.Count != 0) return 1;
-        return (int)(_clock.TickMs - NowMs % _clock.TickMs);
+        var timeoutMs = (int)(_clock.TickMs - NowMs % _clock.TickMs);
+        // A full tick's accepts at once would be felt by those inside.
+        return _pace.IsSpent && _listeners.Count != 0 ? Math.Min(timeoutMs, AcceptGapMs) : timeoutMs;
     }
 
     private void ReadClock()
@@ -211,6 +216,7 @@ public sealed partial class Reactor
         _turnEndUs = _clock.NowUs();
         var busyUs = _turnEndUs - _turnStartUs;
         LagUs = _oversleptUs + busyUs;
+        _pace.Note(LagUs);
         _meters.Turns++;
         _meters.BusyUs += busyUs;
         if (busyUs > _meters.LongestTurnUs) _meters.LongestTurnUs = busyUs;

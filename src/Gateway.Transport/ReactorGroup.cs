@@ -116,7 +116,7 @@ public sealed class ReactorGroup : IDisposable
         var descriptors = new List<int>();
         for (var i = 0; i < _reactors.Length; i++)
         {
-            var descriptor = Syscalls.OpenListener(bound, backlog);
+            var descriptor = Syscalls.OpenListener(bound, backlog, Options.PeerTimeouts);
             if (descriptor < 0)
             {
                 foreach (var open in descriptors) _ = Syscalls.Close(open);

@@ -40,6 +40,7 @@ internal sealed unsafe class EpollBackend : IReactorBackend
     private int _eventIndex;
     private int _readableLeft;
     private int _acceptsLeft;
+    private int _acceptRoom;
     private uint _accepting = WakeMark;
     // What is left of the event under examination, after a Sent completion was taken from it.
     private ConnectionId _current;
@@ -86,10 +87,7 @@ internal sealed unsafe class EpollBackend : IReactorBackend
 
     public void CancelAccept(uint listener) => Arm(listener, false);
 
-    // One is accepted at a time, and the reactor cancels before the next.
-    public void AllowAccepts(int room)
-    {
-    }
+    public void AllowAccepts(int room) => _acceptRoom = room;
 
     public int Attach(uint slot) =>
         Syscalls.EpollControl(_epoll, Syscalls.EpollControlAdd, _table[slot].Descriptor, ConnectionEvents, _table.IdOf(slot).Packed);
@@ -288,12 +286,13 @@ internal sealed unsafe class EpollBackend : IReactorBackend
     {
         completion = default;
         var listener = _listeners[(int)_accepting];
-        while (listener.Armed && _acceptsLeft-- > 0)
+        while (listener.Armed && _acceptRoom > 0 && _acceptsLeft-- > 0)
         {
             var result = _acceptFault?.Invoke() is > 0 and var fault ? -fault : Syscalls.Accept(listener.Descriptor);
             if (result == -Errno.EAGAIN) break;
             // The client gave up while it waited in the queue; accept(2) says to go on as after EAGAIN.
             if (result is -Errno.EINTR or -Errno.ECONNABORTED or -Errno.EPROTO) continue;
+            if (result >= 0) _acceptRoom--;
             completion = new Completion { Kind = CompletionKind.Accepted, Id = new ConnectionId(_accepting, 0), Result = result };
             return true;
         }

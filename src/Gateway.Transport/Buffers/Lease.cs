@@ -9,16 +9,25 @@ namespace Gateway.Transport.Buffers;
 /// A pipe that a connection holds only while it has a partial frame to keep or output behind its turn buffer. Both ends are used
 /// synchronously by the reactor's thread; nothing ever waits on it. Invariant: <see cref="Bytes"/> is what was written and not consumed.
 /// </summary>
-internal sealed class Lease(PipeOptions options)
+internal sealed class Lease(PipeOptions options, HeldBytes held)
 {
     private readonly Pipe _pipe = new(options);
     private bool _unflushed;
     private bool _spanIsOut;
+    private long _bytes;
 
     /// <summary>Its place in <see cref="LeasePool"/>, never 0 while it is out.</summary>
     public uint Index { get; set; }
 
-    public long Bytes { get; private set; }
+    public long Bytes
+    {
+        get => _bytes;
+        private set
+        {
+            held.Change(_bytes, value);
+            _bytes = value;
+        }
+    }
 
     /// <summary>When it was leased for output, in milliseconds of the group's clock.</summary>
     public long LeasedAtMs { get; set; }
@@ -109,8 +118,11 @@ internal sealed class LeasePool : IElastic
             minimumSegmentSize: PipeSegmentBytes,
             useSynchronizationContext: false);
         _maxKept = maxKept;
-        _pool = new DefaultObjectPool<Lease>(new Policy(options), maxKept);
+        _pool = new DefaultObjectPool<Lease>(new Policy(options, Held), maxKept);
     }
+
+    /// <summary>What those that are out hold, by size.</summary>
+    public HeldBytes Held { get; } = new(PipeSegmentBytes);
 
     public int Out => _leases.Count;
 
@@ -156,9 +168,9 @@ internal sealed class LeasePool : IElastic
         return true;
     }
 
-    private sealed class Policy(PipeOptions options) : PooledObjectPolicy<Lease>
+    private sealed class Policy(PipeOptions options, HeldBytes held) : PooledObjectPolicy<Lease>
     {
-        public override Lease Create() => new(options);
+        public override Lease Create() => new(options, held);
 
         public override bool Return(Lease obj)
         {

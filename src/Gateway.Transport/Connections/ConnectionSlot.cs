@@ -82,6 +82,8 @@ internal enum SlotFlags : ushort
     ClosedByPeer = 256,
     /// <summary>A flush left output behind; OnDrained is owed.</summary>
     Lagging = 512,
+    /// <summary>The handler was told of this silence.</summary>
+    Quiet = 1024,
 }
 
 /// <summary>

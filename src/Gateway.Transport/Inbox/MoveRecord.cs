@@ -29,6 +29,9 @@ internal sealed class MoveRecord
 
     public ReadOnlySpan<byte> Unsent => _unsent.Bytes;
 
+    /// <summary>Bytes on their way, charged to the node's budget by who sends them off and released by who takes them in.</summary>
+    public int BytesUnderWay => _unread.Bytes.Length + _unsent.Bytes.Length;
+
     /// <summary>Room for what was received and not consumed.</summary>
     public Span<byte> CarryUnread(int bytes) => _unread.Take(bytes);
 
