@@ -22,6 +22,9 @@ public static class ConnectionOutput
     internal static void WritePong(this IConnections connections, ulong connection, ulong token) =>
         connections.Advance(connection, PingFrame.WritePong(connections.GetSpan(connection, PingFrame.FrameBytes), token));
 
+    internal static void WritePing(this IConnections connections, ulong connection, ulong token) =>
+        connections.Advance(connection, PingFrame.Write(connections.GetSpan(connection, PingFrame.FrameBytes), token));
+
     internal static void WriteGoAway(this IConnections connections, ulong connection, ErrorCode reason, uint reconnectAfterMs) =>
         connections.Advance(connection, GoAwayFrame.Write(connections.GetSpan(connection, GoAwayFrame.FrameBytes), reason, reconnectAfterMs));
 }

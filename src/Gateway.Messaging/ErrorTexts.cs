@@ -28,6 +28,8 @@ public static class ErrorTexts
         ErrorCode.Kicked => "an operator closed this session"u8,
         ErrorCode.Overloaded => "the node is out of room; try again later"u8,
         ErrorCode.ShuttingDown => "the node is shutting down"u8,
+        ErrorCode.TooManyLogins => "too many devices log in at once; come back when the go-away says"u8,
+        ErrorCode.BuffersFull => "the node's buffers are full and it takes no new connections; come back when the go-away says"u8,
         _ => default,
     };
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Gateway.Messaging.Pools;
 using Gateway.Protocol;
 
 namespace Gateway.Messaging;
@@ -7,16 +8,16 @@ namespace Gateway.Messaging;
 public sealed partial class Home
 {
     private readonly Slab<DeliveredEntry> _delivered;
-    private readonly Queue<SessionRef> _waitingForPage = new();
+    private readonly ElasticQueue<SessionRef> _waitingForPage = new();
 
     /// <summary>
     /// Cursors stopped in the turn before by unsent output or the bound on delivered entries. What a burst leaves unsent within a turn the kernel
     /// may take whole at its end, and then nothing is drained later that <see cref="OnDrained"/> could tell.
     /// </summary>
-    private readonly Queue<SessionRef> _stopped = new();
+    private readonly ElasticQueue<SessionRef> _stopped = new();
 
     /// <summary>Those that were still stopped then; looked at again after <see cref="RetryIntervalMs"/>.</summary>
-    private readonly Queue<SessionRef> _stillStopped = new();
+    private readonly ElasticQueue<SessionRef> _stillStopped = new();
 
     private ErrorCode OnCredit(uint index, ref Session s, ReadOnlySpan<byte> payload)
     {
@@ -28,13 +29,14 @@ public sealed partial class Home
         return ErrorCode.None;
     }
 
-    /// <summary>The application timeout of a connection: delivers again what was left unacknowledged for too long.</summary>
+    /// <summary>The application timeout of a connection: asks a silent device whether it is there, and delivers again what was left unacknowledged for too long.</summary>
     public void OnTimer(ulong connection, uint session)
     {
         ref var s = ref _sessions.OfConnection(session, connection);
         if (SessionTable.IsNone(ref s)) return;
         s.Clear(SessionFlags.TimerSet);
         if (s.DeliveredHead == 0) return;
+        if (!Probe(session, ref s, out var probeDue)) return;
 
         var due = s.ProgressAtMs + RedeliverAfterMs(ref s);
         if (_nowMs >= due)
@@ -43,7 +45,7 @@ public sealed partial class Home
             due = _nowMs + RedeliverAfterMs(ref s);
         }
 
-        SetTimer(ref s, due);
+        SetTimer(ref s, Math.Min(due, probeDue));
     }
 
     /// <summary>An entry of a mailbox of this home is durable: send it on if its device is connected and up to date.</summary>
@@ -295,7 +297,7 @@ public sealed partial class Home
         {
             s.DeliveredHead = index;
             s.ProgressAtMs = _nowMs;
-            if (s.Connection != 0 && !s.Has(SessionFlags.TimerSet)) SetTimer(ref s, _nowMs + RedeliverAfterMs(ref s));
+            if (s.Connection != 0 && !s.Has(SessionFlags.TimerSet)) SetTimer(ref s, _nowMs + Math.Min(RedeliverAfterMs(ref s), ProbeAfterMs));
         }
         else
         {

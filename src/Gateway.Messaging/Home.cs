@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using Gateway.Messaging.Pools;
 using Gateway.Protocol;
 
 namespace Gateway.Messaging;
@@ -18,7 +20,7 @@ public enum FrameResult : byte
 /// <see cref="IHomeEvents"/>; time is an argument. No I/O, no threads, no allocation per message.
 /// <para>
 /// Rooms: this file is the door; Login, Sending (the sender's side), Mailbox (append and commit), Delivering (the cursor),
-/// Acknowledging (receipts owed) and Expiring are its parts.
+/// Acknowledging (receipts owed), Probing and Expiring are its parts.
 /// </para>
 /// Invariants: nothing is answered accepted or delivered before <see cref="IHomeLog.CommittedThrough"/> has passed it; an entry is removed
 /// only by a record, and only after the receipt it owes is durable.
@@ -37,6 +39,7 @@ public sealed partial class Home
 
     private readonly WindowTable _windows = new();
     private readonly SessionTable _sessions;
+    private readonly Housekeeping _keeping;
     private long _nowMs;
     private ulong _unixMicros;
     private long _retriedAtMs;
@@ -66,14 +69,20 @@ public sealed partial class Home
         _commits = new CommitQueue(options.MaxUncommitted, options.HotBytes, _commitGauge);
         _refusals = new RecentRefusals[homes];
         _repliesSeen = new uint[homes];
-        _waitingForCredit = new Queue<SessionRef>[homes];
-        _acksWithoutCredit = new Queue<uint>[homes];
+        _waitingForCredit = new ElasticQueue<SessionRef>[homes];
+        _acksWithoutCredit = new ElasticQueue<uint>[homes];
         for (var i = 0; i < homes; i++)
         {
             _refusals[i] = new RecentRefusals();
-            _waitingForCredit[i] = new Queue<SessionRef>();
-            _acksWithoutCredit[i] = new Queue<uint>();
+            _waitingForCredit[i] = new ElasticQueue<SessionRef>();
+            _acksWithoutCredit[i] = new ElasticQueue<uint>();
         }
+
+        _keeping = new Housekeeping(options.KeepUnusedMs);
+        _keeping.Add(_held, _delivered, _owed, _commits, _ackList, _blockedAcks, _waitingForPage, _stopped, _stillStopped, _awaitingWelcome, _callBacks, _waitingReceipts);
+        _keeping.Add(_waitingForCredit);
+        _keeping.Add(_acksWithoutCredit);
+        _sessions.AddTo(_keeping);
     }
 
     /// <summary>A session as it is noted in a queue; stale once the epoch differs.</summary>
@@ -95,6 +104,11 @@ public sealed partial class Home
 
     /// <summary>Appended entries whose commit somebody waits for.</summary>
     public int Uncommitted => _commits.Count;
+
+    /// <summary>Bytes kept of what is there only while something is under way: sessions, delivered entries, receipts owed, waiting commits and logins.</summary>
+    public long HeldBytes =>
+        _sessions.HeldBytes + _delivered.HeldBytes + _owed.HeldBytes + _held.HeldBytes
+        + (long)_commits.Capacity * Unsafe.SizeOf<PendingCommit>() + (long)_awaitingWelcome.Capacity * Login.SizeBytes;
 
     /// <summary>Entries delivered and not acknowledged.</summary>
     public int DeliveredUnacknowledged => _delivered.Count;
@@ -142,7 +156,7 @@ public sealed partial class Home
                     if (PingFrame.TryParse(payload, out var ping, out error)) _connections.WritePong(connection, ping.Token);
                     break;
                 case FrameType.Pong:
-                    _ = PingFrame.TryParse(payload, out _, out error);
+                    if (PingFrame.TryParse(payload, out _, out error)) s.Clear(SessionFlags.Probed);
                     break;
                 default:
                     error = ErrorCode.UnexpectedFrame;
@@ -191,6 +205,7 @@ public sealed partial class Home
             SweepWindows();
             TellAbsent();
             _senders?.Fade(_nowMs);
+            _keeping.Run(_nowMs);
         }
 
         WorkOffAcknowledgements();
@@ -278,7 +293,7 @@ public sealed partial class Home
         }
 
         var head = new EphemeralNotice { Kind = HomeMessageKind.Ephemeral, EphemeralKind = (byte)frame.Kind, To = frame.Peer.Value, From = s.Key };
-        Span<byte> message = stackalloc byte[System.Runtime.CompilerServices.Unsafe.SizeOf<EphemeralNotice>() + Wire.MaxEphemeralBytes];
+        Span<byte> message = stackalloc byte[Unsafe.SizeOf<EphemeralNotice>() + Wire.MaxEphemeralBytes];
         var bytes = HomeMessage.Bytes(in head);
         bytes.CopyTo(message);
         frame.Data.CopyTo(message[bytes.Length..]);

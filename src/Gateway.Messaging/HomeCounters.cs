@@ -30,6 +30,10 @@ public sealed class HomeCounters
     public long OfflineEvents;
     public long Parked;
     public long ProtocolErrors;
+
+    /// <summary>Pings written because a device was silent, and sessions ended because none of these was answered.</summary>
+    public long Probes;
+    public long DeadPeers;
     public long WindowsForgotten;
 
     private const int TemporaryReasons = 16;

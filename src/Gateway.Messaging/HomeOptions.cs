@@ -11,6 +11,12 @@ public sealed record HomeOptions
     public int RedeliverAfterMs { get; init; } = 30_000;
     public int MaxRedeliverAfterMs { get; init; } = 600_000;
 
+    /// <summary>
+    /// A device with something delivered and unacknowledged is asked whether it is there once nothing was heard of it for so long, and taken for
+    /// gone when nothing is heard for as long again. 0: never asked.
+    /// </summary>
+    public int ProbeAfterMs { get; init; } = 20_000;
+
     /// <summary>The most credit a device is given, whatever it asks for.</summary>
     public uint MaxCreditMessages { get; init; } = 1024;
     public uint MaxCreditBytes { get; init; } = 4 * 1024 * 1024;
@@ -43,6 +49,9 @@ public sealed record HomeOptions
 
     /// <summary>Keeps what <see cref="Home.ReadQueues"/> tells; off, it tells nothing and costs nothing.</summary>
     public bool MeasureQueues { get; init; } = true;
+
+    /// <summary>What a burst took and nobody has needed for this long, or up to twice as long, is given back.</summary>
+    public int KeepUnusedMs { get; init; } = 10_000;
 
     /// <summary>The hint that goes with a temporary refusal.</summary>
     public uint RetryAfterMs { get; init; } = 1_000;

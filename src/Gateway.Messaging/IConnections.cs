@@ -15,6 +15,9 @@ public interface IConnections
     /// <summary>Output that the kernel has not taken, this turn's included.</summary>
     int UnsentBytes(ulong connection);
 
+    /// <summary>When the last byte came, on the monotonic clock; now while the connection is not read, or is gone.</summary>
+    long HeardAtMs(ulong connection);
+
     /// <summary>Stops handing over received frames; what was not consumed is kept and handed over again after <see cref="Resume"/>.</summary>
     void Pause(ulong connection);
 

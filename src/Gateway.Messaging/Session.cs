@@ -31,9 +31,11 @@ internal enum SessionFlags : ushort
     /// <summary>Of an idle session: its position is also the last sequence appended here.</summary>
     LastAppendedHere = 4096,
     /// <summary>What a session may have while nothing of it is under way.</summary>
-    WhileIdle = Welcomed | TimerSet,
+    WhileIdle = Welcomed | TimerSet | Probed,
     /// <summary>The connection ended before all was read that its device says it has processed; read on without it, to be acknowledged.</summary>
     Finishing = 8192,
+    /// <summary>A ping of ours is unanswered.</summary>
+    Probed = 16384,
     /// <summary>What outlives a connection: it speaks of the mailbox.</summary>
     OfTheMailbox = AckListed | OwesRejection,
 }

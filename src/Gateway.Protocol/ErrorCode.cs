@@ -38,4 +38,6 @@ public enum ErrorCode : ushort
     Kicked = 65,
     Overloaded = 66,
     ShuttingDown = 67,
+    TooManyLogins = 68,
+    BuffersFull = 69,
 }

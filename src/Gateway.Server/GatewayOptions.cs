@@ -38,6 +38,8 @@ public sealed record GatewayOptions
         ListenBacklog = values.Get(OptionTable.ListenBacklog);
         MaxConnections = values.Get(OptionTable.MaxConnections);
         MaxHandshakes = values.Get(OptionTable.MaxHandshakes);
+        LoginRate = values.Get(OptionTable.LoginRate);
+        LoginBurst = values.Get(OptionTable.LoginBurst);
         MaxBody = (int)values.Get(OptionTable.MaxBody);
         MaxUnsent = (int)values.Get(OptionTable.MaxUnsent);
         BufferSoft = values.Get(OptionTable.BufferSoft);
@@ -45,6 +47,9 @@ public sealed record GatewayOptions
         HandshakeTimeout = values.Get(OptionTable.HandshakeTimeout);
         FrameTimeout = values.Get(OptionTable.FrameTimeout);
         IdleTimeout = values.Get(OptionTable.IdleTimeout);
+        PingAfter = values.Get(OptionTable.PingAfter);
+        TcpKeepalive = values.Get(OptionTable.TcpKeepalive);
+        TcpUserTimeout = values.Get(OptionTable.TcpUserTimeout);
         RedeliverAfter = values.Get(OptionTable.RedeliverAfter);
         DefaultExpiry = values.Get(OptionTable.DefaultExpiry);
         MaxClockJump = values.Get(OptionTable.MaxClockJump);
@@ -87,6 +92,12 @@ public sealed record GatewayOptions
 
     /// <summary>Of the node.</summary>
     public int MaxHandshakes { get; init; }
+
+    /// <summary>Logins a second of the node; every reactor has its share, of the burst too. 0: the node's own measure.</summary>
+    public int LoginRate { get; init; }
+
+    /// <summary>Logins of the node that may come at once. 0: the node's own measure.</summary>
+    public int LoginBurst { get; init; }
     public int MaxBody { get; init; }
 
     /// <summary>Of one connection.</summary>
@@ -100,6 +111,15 @@ public sealed record GatewayOptions
     public TimeSpan HandshakeTimeout { get; init; }
     public TimeSpan FrameTimeout { get; init; }
     public TimeSpan IdleTimeout { get; init; }
+
+    /// <summary>Silence of a device with something to acknowledge after which it is pinged, and after as much again taken for gone; zero: never.</summary>
+    public TimeSpan PingAfter { get; init; }
+
+    /// <summary>Zero: the kernel asks no one.</summary>
+    public TimeSpan TcpKeepalive { get; init; }
+
+    /// <summary>Zero: the kernel's own.</summary>
+    public TimeSpan TcpUserTimeout { get; init; }
     public TimeSpan RedeliverAfter { get; init; }
     public TimeSpan DefaultExpiry { get; init; }
 

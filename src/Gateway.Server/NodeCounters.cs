@@ -29,6 +29,12 @@ public readonly record struct ReactorCounters
     public long ConnectionsClosed { get; init; }
     public long AuthenticationsFailed { get; init; }
 
+    /// <summary>Devices sent away with a moment to come back, because too many logged in at once.</summary>
+    public long LoginsDeferred { get; init; }
+
+    /// <summary>Connections refused because buffers were over their hard mark.</summary>
+    public long ConnectionsShed { get; init; }
+
     /// <summary>Sends that arrived, whatever became of them.</summary>
     public long MessagesIn { get; init; }
 
@@ -69,6 +75,12 @@ public readonly record struct ReactorCounters
 
     /// <summary>Sessions closed for what their device sent.</summary>
     public long ProtocolErrors { get; init; }
+
+    /// <summary>Pings to devices that were silent.</summary>
+    public long Probes { get; init; }
+
+    /// <summary>Sessions ended because such a ping was not answered.</summary>
+    public long DeadPeers { get; init; }
 
     /// <summary>Deliver frames written from memory as the commit came.</summary>
     public long DeliveredFromMemory { get; init; }

@@ -31,6 +31,8 @@ public enum TimeoutKind : byte
     Frame = 2,
     /// <summary>No byte arrived for <see cref="ReactorGroupOptions.IdleTimeoutMs"/>.</summary>
     Idle = 3,
+    /// <summary>No byte arrived for <see cref="ReactorGroupOptions.QuietTimeoutMs"/>: once a silence.</summary>
+    Quiet = 5,
     /// <summary>The time given to <see cref="Reactor.SetTimer"/>.</summary>
     Application = 4,
 }

@@ -27,7 +27,10 @@ public interface IReactorHandler
     /// <summary>Unsent output fell to zero after having been above zero at a flush.</summary>
     void OnDrained(ConnectionId c);
 
-    /// <summary>A deadline passed. Handshake, Frame and Idle start again if the connection is left open; Application is cleared before the call.</summary>
+    /// <summary>
+    /// A deadline passed. Handshake, Frame and Idle start again if the connection is left open; Quiet comes again after the next byte; Application
+    /// is cleared before the call.
+    /// </summary>
     void OnTimeout(ConnectionId c, TimeoutKind kind);
 
     /// <summary>A connection arrived from another reactor (or from this one). Its tag is 0; its unread bytes follow by <c>OnReceived</c>.</summary>

@@ -22,7 +22,7 @@ public sealed partial class Reactor
     {
         AssertOwner();
         ArgumentNullException.ThrowIfNull(endpoint);
-        var descriptor = Syscalls.OpenListener(endpoint, backlog);
+        var descriptor = Syscalls.OpenListener(endpoint, backlog, Options.PeerTimeouts);
         return descriptor < 0 ? -descriptor : AdoptListener(descriptor);
     }
 
@@ -57,6 +57,22 @@ public sealed partial class Reactor
     {
         ref var slot = ref FindLiving(c);
         if (!IsNone(ref slot)) slot.Tag = tag;
+    }
+
+    /// <summary>
+    /// True while buffers are over a hard mark, the reactor's or the node's. Connections are accepted all the same, so that the handler can tell
+    /// them why it takes none. The reactor's thread.
+    /// </summary>
+    public bool IsOverHardMark => _budget.IsOverHard;
+
+    /// <summary>
+    /// When the last byte came from the connection, by <see cref="NowMs"/>, to within a tick; now for one that is not read, which is not to
+    /// blame for its silence, and for a stale id.
+    /// </summary>
+    public long HeardAtMs(ConnectionId c)
+    {
+        ref var slot = ref FindOpen(c);
+        return IsNone(ref slot) || slot.Has(SlotFlags.AnyPause) ? NowMs : NowMs - (long)(_nowTick - slot.LastReceived) * _clock.TickMs;
     }
 
     /// <summary>The peer's address, asked from the kernel; null for a stale id or a peer that is gone. Allocates: not for a message's path.</summary>
@@ -118,6 +134,7 @@ public sealed partial class Reactor
         }
 
         _meters.Accepted++;
+        _pace.Take();
         ref var slot = ref _table[index];
         slot.Flags = SlotFlags.InHandshake;
         slot.Deadline = _nowTick + _handshakeTicks;
@@ -154,7 +171,7 @@ public sealed partial class Reactor
         !_acceptingStopped
         && AcceptRoom() > 0
         && NowMs >= _acceptPausedUntilMs
-        && !_budget.IsOverHard;
+        && _pace.Allowance(NowMs) > 0;
 
     private int AcceptRoom() =>
         Math.Min(Options.MaxConnections - _table.InUse, Options.MaxHandshakes - _handshakes - _inbox.MovesUnderWay);
@@ -162,7 +179,7 @@ public sealed partial class Reactor
     private void UpdateAccepting()
     {
         var may = MayAccept();
-        if (may) _backend.AllowAccepts(AcceptRoom());
+        if (may) _backend.AllowAccepts(Math.Min(AcceptRoom(), _pace.Allowance(NowMs)));
         if (may == _accepting) return;
         if (!may)
         {

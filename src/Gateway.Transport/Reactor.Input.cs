@@ -1,5 +1,6 @@
 using Gateway.Transport.Buffers;
 using Gateway.Transport.Connections;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport;
 
@@ -9,7 +10,7 @@ namespace Gateway.Transport;
 /// </summary>
 public sealed partial class Reactor
 {
-    private readonly IdQueue _overBudget = new();
+    private readonly ElasticQueue<ConnectionId> _overBudget = new();
     private uint _budgetTick;
     // The slot whose bytes the handler is reading.
     private uint _presenting = ConnectionSlot.None;
@@ -35,6 +36,8 @@ public sealed partial class Reactor
         if (!slot.Has(cause)) return;
         slot.Flags &= ~cause;
         if (slot.Has(SlotFlags.AnyPause)) return;
+        // What it said meanwhile lies unread: its silence begins now.
+        slot.LastReceived = _nowTick;
         // What the handler is about to leave unconsumed counts as kept.
         if (slot.Input == 0 && id.Slot != _presenting)
         {
@@ -80,6 +83,7 @@ public sealed partial class Reactor
 
         _meters.ReceivedBytes += result;
         slot.LastReceived = _nowTick;
+        slot.Flags &= ~SlotFlags.Quiet;
         if (slot.Has(SlotFlags.AnyPause))
         {
             // It was under way when reading was paused.
@@ -147,7 +151,7 @@ public sealed partial class Reactor
         lease.Write(bytes);
         if (slot.State != SlotState.Open) return;
         if (lease.Bytes > Options.MaxKeptInputBytes) Kill(ref slot, id.Slot, CloseReason.InputOverflow, 0, reset: true);
-        else if (_budget.IsOverSoft) PauseForBudget(ref slot, id);
+        else if (_budget.IsOverSoft) PauseIfNoisy(ref slot, id);
     }
 
     private void DropInput(ref ConnectionSlot slot)
@@ -157,12 +161,25 @@ public sealed partial class Reactor
         slot.Input = 0;
     }
 
-    private void PauseForBudget(ref ConnectionSlot slot, ConnectionId id)
+    /// <summary>
+    /// Above a soft mark, asked of a connection that adds to the sum: not read on if it is of the noisiest, whose bytes together are the excess.
+    /// Above a hard mark nobody may add.
+    /// </summary>
+    private void PauseIfNoisy(ref ConnectionSlot slot, ConnectionId id)
     {
         if (slot.Has(SlotFlags.PausedByBudget)) return;
+        if (!_budget.IsOverHard && HeldBy(ref slot) < _leases.Held.NoisiestFrom(_budget.Excess)) return;
         slot.Flags |= SlotFlags.PausedByBudget;
         _backend.CancelReceive(id.Slot);
         _overBudget.Enqueue(id);
+    }
+
+    /// <summary>What the larger of a connection's two leases holds.</summary>
+    private long HeldBy(ref ConnectionSlot slot)
+    {
+        var held = slot.Input == 0 ? 0 : _leases[slot.Input].Bytes;
+        if (slot.Output != 0 && _outputs[slot.Output].Behind is { } behind) held = Math.Max(held, behind.Bytes);
+        return _leases.Held.Rounded(held);
     }
 
     private void ResumeWithinBudget()

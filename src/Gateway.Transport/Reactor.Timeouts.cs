@@ -11,6 +11,7 @@ public sealed partial class Reactor
     private uint _handshakeTicks;
     private uint _frameTicks;
     private uint _idleTicks;
+    private uint _quietTicks;
     private uint _lingerTicks;
 
     /// <summary>
@@ -35,6 +36,7 @@ public sealed partial class Reactor
         _handshakeTicks = Options.HandshakeTimeoutMs == 0 ? 0 : _clock.TicksFor(Options.HandshakeTimeoutMs);
         _frameTicks = Options.FrameTimeoutMs == 0 ? 0 : _clock.TicksFor(Options.FrameTimeoutMs);
         _idleTicks = Options.IdleTimeoutMs == 0 ? 0 : _clock.TicksFor(Options.IdleTimeoutMs);
+        _quietTicks = Options.QuietTimeoutMs == 0 ? 0 : _clock.TicksFor(Options.QuietTimeoutMs);
         _lingerTicks = _clock.TicksFor(Options.LingerTimeoutMs);
     }
 
@@ -61,6 +63,10 @@ public sealed partial class Reactor
         if (slot.Has(SlotFlags.InHandshake))
         {
             if (_handshakeTicks != 0) ArmTimer(ref slot, index, slot.Deadline);
+        }
+        else if (_quietTicks != 0 && !slot.Has(SlotFlags.Quiet))
+        {
+            ArmTimer(ref slot, index, slot.LastReceived + _quietTicks);
         }
         else if (_idleTicks != 0)
         {
@@ -121,7 +127,13 @@ public sealed partial class Reactor
         else if (_idleTicks != 0 && IsDue(slot.LastReceived + _idleTicks, _nowTick))
         {
             slot.LastReceived = _nowTick;
+            slot.Flags &= ~SlotFlags.Quiet;
             _handler.OnTimeout(id, TimeoutKind.Idle);
+        }
+        else if (_quietTicks != 0 && !slot.Has(SlotFlags.Quiet) && IsDue(slot.LastReceived + _quietTicks, _nowTick))
+        {
+            slot.Flags |= SlotFlags.Quiet;
+            _handler.OnTimeout(id, TimeoutKind.Quiet);
         }
 
         if (slot.State == SlotState.Open && slot.Input != 0 && _frameTicks != 0 && IsDue(_leases[slot.Input].SinceTick + _frameTicks, _nowTick))

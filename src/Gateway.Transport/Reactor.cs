@@ -5,6 +5,7 @@ using Gateway.Transport.Backend;
 using Gateway.Transport.Buffers;
 using Gateway.Transport.Connections;
 using Gateway.Transport.Inbox;
+using Gateway.Transport.Pools;
 using Gateway.Transport.Timers;
 
 namespace Gateway.Transport;
@@ -25,6 +26,7 @@ public sealed partial class Reactor
     public const int MaxMoveContextBytes = 256;
 
     private const int WheelBuckets = 8192;
+    private const int AcceptGapMs = 2;
 
     private readonly ReactorGroup _group;
     private readonly MonotonicClock _clock;
@@ -37,9 +39,11 @@ public sealed partial class Reactor
     private readonly TimerWheel _wheel;
     private readonly ReactorInbox _inbox;
     private readonly PostQueue _posts;
-    private readonly IdQueue _resumed = new();
-    private readonly IdQueue _dirty = new();
+    private readonly Housekeeping _keeping;
+    private readonly ElasticQueue<ConnectionId> _resumed = new();
+    private readonly ElasticQueue<ConnectionId> _dirty = new();
     private readonly ReactorMeters _meters = new();
+    private readonly AcceptPace _pace;
     private IReactorHandler _handler = null!;
     private Thread? _owner;
     private uint _nowTick;
@@ -59,11 +63,16 @@ public sealed partial class Reactor
         _leases = new LeasePool(_segments, Options.RetainedLeases);
         ReadClock();
         if (Options.MeasureQueues) MakeGauges();
+        _pace = new AcceptPace(Options.AcceptsPerTurn, Options.AcceptLagUs, Options.AcceptsPerSecond);
         _outputs = new OutputTable(_segments, _leases, _leaseGauge);
         SetTimeouts();
         _wheel = new TimerWheel(_table, WheelBuckets, _nowTick);
         _inbox = new ReactorInbox(index, lanes, peers, Options);
         _posts = new PostQueue(Options.PostSlots, _clock);
+        _keeping = new Housekeeping(Options.KeepUnusedMs);
+        _keeping.Add(_table, _segments, _leases, _outputs, _resumed, _dirty, _submitted, _drained, _overBudget, _departures, _dead, _spareRecords);
+        _inbox.AddTo(_keeping);
+        _backend.AddTo(_keeping);
     }
 
     /// <summary>0 to the group's reactors minus 1.</summary>
@@ -76,6 +85,9 @@ public sealed partial class Reactor
 
     /// <summary>What the reactor has done and holds. Any thread.</summary>
     public ReactorCounters Counters => _meters.Read(_budget);
+
+    /// <summary>For tests.</summary>
+    internal IReactorBackend Backend => _backend;
 
     /// <summary>The loop, on the reactor's thread, until the group stops or the handler fails.</summary>
     internal void Run(Func<Reactor, IReactorHandler> handlerFactory)
@@ -141,7 +153,9 @@ public sealed partial class Reactor
         if (_resumed.Count != 0 || _wheel.HasBacklog(_nowTick)) return 0;
         // Nobody wakes a reactor whose moves found their lane full; that is rare enough to be polled.
         if (_departures.Count != 0) return 1;
-        return (int)(_clock.TickMs - NowMs % _clock.TickMs);
+        var timeoutMs = (int)(_clock.TickMs - NowMs % _clock.TickMs);
+        // A full tick's accepts at once would be felt by those inside.
+        return _pace.IsSpent && _listeners.Count != 0 ? Math.Min(timeoutMs, AcceptGapMs) : timeoutMs;
     }
 
     private void ReadClock()
@@ -202,6 +216,7 @@ public sealed partial class Reactor
         _turnEndUs = _clock.NowUs();
         var busyUs = _turnEndUs - _turnStartUs;
         LagUs = _oversleptUs + busyUs;
+        _pace.Note(LagUs);
         _meters.Turns++;
         _meters.BusyUs += busyUs;
         if (busyUs > _meters.LongestTurnUs) _meters.LongestTurnUs = busyUs;
@@ -218,6 +233,7 @@ public sealed partial class Reactor
         _meters.NoticesShed = _inbox.NoticesShed;
         if (_meters.SampledTick == _nowTick) return;
         _meters.SampledTick = _nowTick;
+        _keeping.Run(NowMs);
         _meters.AllocatedBytes = GC.GetAllocatedBytesForCurrentThread();
     }
 

@@ -116,7 +116,7 @@ public sealed class ReactorGroup : IDisposable
         var descriptors = new List<int>();
         for (var i = 0; i < _reactors.Length; i++)
         {
-            var descriptor = Syscalls.OpenListener(bound, backlog);
+            var descriptor = Syscalls.OpenListener(bound, backlog, Options.PeerTimeouts);
             if (descriptor < 0)
             {
                 foreach (var open in descriptors) _ = Syscalls.Close(open);
@@ -166,10 +166,10 @@ public sealed class ReactorGroup : IDisposable
         _disposed = true;
         foreach (var row in _lanes)
         {
-            foreach (var lanes in row)
+            for (var to = 0; to < row.Length; to++)
             {
-                while (lanes.Moves.TryRead(out var record)) _ = Syscalls.Close(record.Descriptor);
-                lanes.Dispose();
+                while (row[to].Moves.TryRead(out var record)) _reactors[to].Discard(record);
+                row[to].Dispose();
             }
         }
 

@@ -1,3 +1,5 @@
+using Gateway.Transport.Linux;
+
 namespace Gateway.Transport;
 
 /// <summary>Sizes, limits and times of a <see cref="ReactorGroup"/>. Everything is per reactor unless its name says node.</summary>
@@ -30,6 +32,18 @@ public sealed record ReactorGroupOptions
     /// <summary>Without a byte received on an established connection. 0: for ever.</summary>
     public int IdleTimeoutMs { get; init; } = 600_000;
 
+    /// <summary>Silence of an established connection of which the handler is told once, to ask whether the peer is there. 0: never.</summary>
+    public int QuietTimeoutMs { get; init; }
+
+    /// <summary>Silence after which the kernel asks the peer (TCP keep-alive), three times a twelfth of it apart; from 1 s to 9 h. 0: never.</summary>
+    public int KeepAliveMs { get; init; }
+
+    /// <summary>
+    /// How long what was sent may stay unacknowledged, or untransmitted because the peer takes nothing, until the kernel ends the connection
+    /// (TCP_USER_TIMEOUT). 0: as long as the kernel retransmits, about a quarter of an hour.
+    /// </summary>
+    public int UserTimeoutMs { get; init; }
+
     /// <summary>How long a closing connection may take to hand over its output and to see the peer's end.</summary>
     public int LingerTimeoutMs { get; init; } = 2_000;
 
@@ -39,8 +53,14 @@ public sealed record ReactorGroupOptions
     /// <summary>Events taken by one wait.</summary>
     public int EventsPerWait { get; init; } = 512;
 
-    /// <summary>Connections accepted by one listener in a turn.</summary>
+    /// <summary>Connections accepted in a turn, at most.</summary>
     public int AcceptsPerTurn { get; init; } = 128;
+
+    /// <summary>Connections accepted in a second, at most; more wait in the listener's backlog. 0: any.</summary>
+    public int AcceptsPerSecond { get; init; }
+
+    /// <summary>After a turn that kept others waiting for longer than this, in microseconds, half as many are accepted in the next, down to a sixteenth.</summary>
+    public int AcceptLagUs { get; init; } = 2_000;
 
     /// <summary>The receive buffer, and so the bytes one connection may receive in a turn.</summary>
     public int ReceiveBytesPerTurn { get; init; } = 64 * 1024;
@@ -69,10 +89,13 @@ public sealed record ReactorGroupOptions
     /// <summary>Pipes kept for reuse.</summary>
     public int RetainedLeases { get; init; } = 1024;
 
-    /// <summary>Above this much buffer memory a reactor stops reading from connections that add to it.</summary>
+    /// <summary>What a burst took and nobody has needed for this long, or up to twice as long, is given back.</summary>
+    public int KeepUnusedMs { get; init; } = 10_000;
+
+    /// <summary>Above this much buffer memory a reactor stops reading from the connections that hold the most of it.</summary>
     public long ReactorSoftBufferBytes { get; init; } = 128 << 20;
 
-    /// <summary>Above this much a reactor accepts no connection.</summary>
+    /// <summary>Above this much it reads from none that adds to it, and <see cref="Reactor.IsOverHardMark"/> tells its handler to refuse new ones.</summary>
     public long ReactorHardBufferBytes { get; init; } = 256 << 20;
 
     /// <summary>The same for all reactors together.</summary>
@@ -117,11 +140,13 @@ public sealed record ReactorGroupOptions
     /// <summary>With io_uring, the size of such a buffer; who sends more at a time does not count as busy but as bulky.</summary>
     public int BusyBufferBytes { get; init; } = 4096;
 
-    /// <summary>With io_uring, a connection counts as busy while no more than this passes between its receives.</summary>
+    /// <summary>With io_uring, a connection counts as busy while no more than this passes between its receives; 0: none ever does.</summary>
     public int BusyGapMs { get; init; } = 200;
 
     /// <summary>The errno that takes an accept's place, 0: none. For tests that need accepting to fail.</summary>
     internal Func<int>? AcceptFault { get; init; }
+
+    internal PeerTimeouts PeerTimeouts => new(KeepAliveMs, UserTimeoutMs);
 
     /// <exception cref="ArgumentException">An option is out of its range or contradicts another; the message names it and the range.</exception>
     public void Validate()
@@ -133,10 +158,15 @@ public sealed record ReactorGroupOptions
         Range(HandshakeTimeoutMs, 0, int.MaxValue / 2, nameof(HandshakeTimeoutMs));
         Range(FrameTimeoutMs, 0, int.MaxValue / 2, nameof(FrameTimeoutMs));
         Range(IdleTimeoutMs, 0, int.MaxValue / 2, nameof(IdleTimeoutMs));
+        Range(QuietTimeoutMs, 0, int.MaxValue / 2, nameof(QuietTimeoutMs));
+        if (KeepAliveMs != 0) Range(KeepAliveMs, 1000, 32_767_000, nameof(KeepAliveMs));
+        Range(UserTimeoutMs, 0, int.MaxValue / 2, nameof(UserTimeoutMs));
         Range(LingerTimeoutMs, 1, 3_600_000, nameof(LingerTimeoutMs));
         Range(AcceptBackoffMs, 1, 60_000, nameof(AcceptBackoffMs));
         Range(EventsPerWait, 1, 65_536, nameof(EventsPerWait));
         Range(AcceptsPerTurn, 1, 65_536, nameof(AcceptsPerTurn));
+        Range(AcceptsPerSecond, 0, int.MaxValue, nameof(AcceptsPerSecond));
+        Range(AcceptLagUs, 1, 60_000_000, nameof(AcceptLagUs));
         Range(ReceiveBytesPerTurn, 1, 16 << 20, nameof(ReceiveBytesPerTurn));
         Range(TimersPerTurn, 1, 1 << 20, nameof(TimersPerTurn));
         Range(OutputBufferBytes, 64, 1 << 20, nameof(OutputBufferBytes));
@@ -145,6 +175,7 @@ public sealed record ReactorGroupOptions
         Range(MaxUnsentBytes, 1, 1 << 30, nameof(MaxUnsentBytes));
         Range(MaxKeptInputBytes, 1, 1 << 30, nameof(MaxKeptInputBytes));
         Range(RetainedBufferBytes, 0, long.MaxValue, nameof(RetainedBufferBytes));
+        Range(KeepUnusedMs, 1, 3_600_000, nameof(KeepUnusedMs));
         Range(RetainedLeases, 1, 1 << 20, nameof(RetainedLeases));
         Range(ReactorSoftBufferBytes, 1, long.MaxValue, nameof(ReactorSoftBufferBytes));
         Range(ReactorHardBufferBytes, ReactorSoftBufferBytes, long.MaxValue, nameof(ReactorHardBufferBytes));
@@ -161,7 +192,7 @@ public sealed record ReactorGroupOptions
         Range(BusyBuffers, 1, 1 << 15, nameof(BusyBuffers));
         if (!int.IsPow2(BusyBuffers)) throw new ArgumentException($"{nameof(BusyBuffers)} is {BusyBuffers}; it must be a power of two.");
         Range(BusyBufferBytes, 256, 1 << 20, nameof(BusyBufferBytes));
-        Range(BusyGapMs, 1, 60_000, nameof(BusyGapMs));
+        Range(BusyGapMs, 0, 60_000, nameof(BusyGapMs));
         if (string.IsNullOrWhiteSpace(ThreadName)) throw new ArgumentException($"{nameof(ThreadName)} is empty.");
     }
 

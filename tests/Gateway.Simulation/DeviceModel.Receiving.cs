@@ -96,6 +96,7 @@ public sealed partial class DeviceModel
                 break;
             case FrameType.Ping when PingFrame.TryParse(payload, out var ping, out error):
                 Heard.Add(new Pinged(ping.Token));
+                if (AnswersPings) Write(_frame.AsSpan(0, PingFrame.WritePong(_frame, ping.Token)));
                 break;
             case FrameType.Pong when PingFrame.TryParse(payload, out var pong, out error):
                 Heard.Add(new Ponged(pong.Token));

@@ -58,6 +58,9 @@ public sealed partial class DeviceModel
     /// <summary>False: it leaves what it is sent on the wire.</summary>
     public bool Reads { get; set; } = true;
 
+    /// <summary>False: it reads pings and says nothing, as nobody may.</summary>
+    public bool AnswersPings { get; set; } = true;
+
     /// <summary>Sends again, at the next login, what was not answered.</summary>
     public bool ResendsAtLogin { get; set; } = true;
 

@@ -18,6 +18,12 @@ public sealed record HomeNetOptions
 
     public int MaxHandshakes { get; init; } = 1024;
 
+    /// <summary>Of each reactor; by default more than any test needs.</summary>
+    public double LoginsPerSecond { get; init; } = 1e9;
+
+    /// <summary>Of each reactor.</summary>
+    public double LoginBurst { get; init; } = 1e6;
+
     /// <summary>Orders what may happen in any order.</summary>
     public int Seed { get; init; } = 1;
 }

@@ -11,6 +11,7 @@ public sealed class SimulatedConnection
     {
         Id = id;
         Reactor = reactor;
+        HeardAtMs = reactor.NowMs;
     }
 
     public ulong Id { get; }
@@ -72,6 +73,9 @@ public sealed class SimulatedConnection
     /// <summary>Input that was looked at and is no whole frame.</summary>
     internal int PartialBytes { get; set; }
     internal long TimerDueMs { get; set; }
+
+    /// <summary>When bytes of the device's last reached the node.</summary>
+    internal long HeardAtMs { get; private set; }
     internal uint Handshake { get; set; }
     internal bool IsLoggedIn { get; set; }
     internal uint Session { get; set; }
@@ -88,6 +92,7 @@ public sealed class SimulatedConnection
         }
 
         Input.Append(bytes);
+        HeardAtMs = Reactor.NowMs;
         Reactor.Touch(this);
     }
 
@@ -96,6 +101,7 @@ public sealed class SimulatedConnection
     {
         if (!IsClosed) Input.Append(Upstream.Bytes[..bytes]);
         Upstream.Consume(bytes);
+        HeardAtMs = Reactor.NowMs;
         Reactor.Touch(this);
     }
 

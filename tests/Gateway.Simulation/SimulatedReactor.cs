@@ -24,7 +24,7 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
     {
         _net = net;
         Index = index;
-        _doorman = new Doorman(this, net, net.FillNonce, net.Options.MaxHandshakes);
+        _doorman = new Doorman(this, net, net.FillNonce, net.Options.MaxHandshakes, new LoginBucket(net.Options.LoginsPerSecond, net.Options.LoginBurst));
         Home = new Home(index, net.Options.Homes, net.Options.Home, log, this, links, this);
     }
 
@@ -32,10 +32,18 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
 
     public Home Home { get; }
 
+    /// <summary>The transport is over its hard mark: the host refuses new connections.</summary>
+    public bool BuffersAreFull { get; set; }
+
+    internal long NowMs => _net.Clock.NowMs;
+
     public IReadOnlyCollection<SimulatedConnection> Connections => _connections.Values;
 
     /// <summary>Handshakes under way.</summary>
     public int Handshakes => _doorman.Count;
+
+    /// <summary>Devices sent away because too many logged in.</summary>
+    public long LoginsDeferred => _doorman.Deferred;
 
     /// <summary>Connections with something to do: bytes to read, output to flush, a timer due.</summary>
     internal bool HasWork => _connections.Values.Any(c => c.HasDrained || HasInput(c) || (c.Unsent.Length != 0 && Room(c) > 0));
@@ -55,6 +63,13 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
         var connection = new SimulatedConnection(id, this) { IsDistant = _net.Observer is not null };
         _connections.Add(id, connection);
         Touch(connection);
+        if (BuffersAreFull)
+        {
+            _doorman.TurnAway(id, ErrorCode.BuffersFull, NowMs);
+            Close(id);
+            return connection;
+        }
+
         connection.Handshake = _doorman.Begin();
         if (connection.Handshake == 0)
         {
@@ -128,6 +143,15 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
         Close(connection.Id);
     }
 
+    /// <summary>The transport has heard nothing of the connection for a good part of the idle timeout.</summary>
+    public void TellQuiet(SimulatedConnection connection)
+    {
+        ArgumentNullException.ThrowIfNull(connection);
+        Enter();
+        Home.OnQuiet(connection.Id, connection.Session);
+        Touch(connection);
+    }
+
     internal void OnHungUp(SimulatedConnection connection)
     {
         Enter();
@@ -177,6 +201,9 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
     }
 
     int IConnections.UnsentBytes(ulong connection) => _connections.TryGetValue(connection, out var c) ? c.Unsent.Length : 0;
+
+    long IConnections.HeardAtMs(ulong connection) =>
+        _connections.TryGetValue(connection, out var c) && !c.IsPaused ? c.HeardAtMs : NowMs;
 
     void IConnections.Pause(ulong connection)
     {
@@ -259,10 +286,10 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
                 continue;
             }
 
-            var result = _doorman.OnFrame(connection.Id, connection.Handshake, type, payload, out var login);
+            var result = _doorman.OnFrame(connection.Id, connection.Handshake, type, payload, _net.Clock.NowMs, out var login);
             connection.Input.Consume(consumed);
             if (result == DoormanResult.Continue) continue;
-            if (result == DoormanResult.Close) Close(connection.Id);
+            if (result != DoormanResult.Authenticated) Close(connection.Id);
             else MoveHome(connection, in login);
             return;
         }

@@ -125,6 +125,8 @@ public class CursorBenchmarks
         }
 
         int IConnections.UnsentBytes(ulong connection) => 0;
+
+        long IConnections.HeardAtMs(ulong connection) => _nowMs;
         void IConnections.Pause(ulong connection) => throw new InvalidOperationException("Nothing is short here.");
         void IConnections.Resume(ulong connection)
         {

@@ -79,7 +79,11 @@ internal sealed class NodeMeters : IDisposable
         Counter("connections_closed_total", "connections", "Connections closed, by whichever side.", () => Sum(r => r.ConnectionsClosed));
         Counter("authentications_failed_total", null, "Handshakes that ended without a proven device.", () => Sum(r => r.AuthenticationsFailed));
         Counter("logins_total", null, "Devices let in.", () => Sum(r => r.Logins));
+        Counter("logins_deferred_total", null, "Devices sent away with a moment to come back, because too many logged in at once.", () => Sum(r => r.LoginsDeferred));
+        Counter("connections_shed_total", "connections", "Connections refused because buffers were over their hard mark.", () => Sum(r => r.ConnectionsShed));
         Counter("takeovers_total", null, "Sessions ended by a later login of the same device.", () => Sum(r => r.TakeOvers));
+        Counter("probes_total", null, "Pings to devices that were silent.", () => Sum(r => r.Probes));
+        Counter("dead_peers_total", "connections", "Connections ended because their device did not answer such a ping.", () => Sum(r => r.DeadPeers));
         Gauge("send_windows", "windows", "Send windows kept, one a device that was here in the last 60 days.", () => Sum(r => r.Windows));
         Counter("send_windows_forgotten_total", "windows", "Send windows forgotten because nobody had used them for 60 days.", () => Sum(r => r.WindowsForgotten));
         Counter("protocol_errors_total", null, "Sessions closed for what their device sent.", () => Sum(r => r.ProtocolErrors));

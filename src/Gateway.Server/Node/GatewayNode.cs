@@ -18,6 +18,10 @@ namespace Gateway.Server.Node;
 /// </summary>
 internal sealed partial class GatewayNode : INode
 {
+    // A reactor logs in about 9,000 a second when it does nothing else: this leaves most of it to those already in.
+    private const double LoginsPerSecond = 2_000;
+    private const double LoginsAtOnce = 500;
+
     private readonly GatewayOptions _options;
     private readonly NodeKeys _keys;
     private readonly TimeProvider _time;
@@ -85,7 +89,7 @@ internal sealed partial class GatewayNode : INode
             var events = new NodeEvents(this);
             var home = new Home(i, homes, HomeOptions(), _partitions[i], connections[i], connections[i], events);
             // Any reactor may see every handshake of the node for an instant: the kernel spreads them as it likes.
-            var doorman = new Doorman(connections[i], _epochs, RandomNumberGenerator.Fill, _options.MaxHandshakes);
+            var doorman = new Doorman(connections[i], _epochs, RandomNumberGenerator.Fill, _options.MaxHandshakes, LoginsOfAReactor());
             var flight = _options.Metrics ? new FlightRecorder(_flights[i]) : null;
             _hosts[i] = new ReactorHost(homes, _options, connections[i], doorman, home, _partitions[i], _epochs, _time, _meters?.LoopLagOf(i), flight);
         }
@@ -149,10 +153,17 @@ internal sealed partial class GatewayNode : INode
         EndpointLines = [$"native    tcp://{bound}"];
     }
 
+    private double LoginRateOfAReactor => _options.LoginRate == 0 ? LoginsPerSecond : (double)_options.LoginRate / _options.Reactors;
+
+    private LoginBucket LoginsOfAReactor() => new(
+        LoginRateOfAReactor,
+        _options.LoginBurst == 0 ? LoginsAtOnce : Math.Max(1, (double)_options.LoginBurst / _options.Reactors));
+
     private HomeOptions HomeOptions() => new()
     {
         MaxBodyBytes = _options.MaxBody,
         RedeliverAfterMs = (int)_options.RedeliverAfter.TotalMilliseconds,
+        ProbeAfterMs = (int)_options.PingAfter.TotalMilliseconds,
         MaxUnsentBytes = Math.Min(64 * 1024, _options.MaxUnsent),
         IdleTimeoutMs = (uint)_options.IdleTimeout.TotalMilliseconds,
         DefaultExpirySeconds = (uint)_options.DefaultExpiry.TotalSeconds,
@@ -190,9 +201,15 @@ internal sealed partial class GatewayNode : INode
         Io = _options.Io,
         MaxConnections = Math.Max(1, _options.MaxConnections / _options.Reactors),
         MaxHandshakes = Math.Max(1, _options.MaxHandshakes / _options.Reactors),
+        // For each that is taken up one may be sent away; the rest waits where it costs nothing.
+        AcceptsPerSecond = (int)Math.Clamp(2 * LoginRateOfAReactor, 1, 10_000_000),
         HandshakeTimeoutMs = (int)_options.HandshakeTimeout.TotalMilliseconds,
         FrameTimeoutMs = (int)_options.FrameTimeout.TotalMilliseconds,
         IdleTimeoutMs = (int)_options.IdleTimeout.TotalMilliseconds,
+        QuietTimeoutMs = (int)(_options.IdleTimeout.TotalMilliseconds * 3 / 4),
+        // The kernel counts it in seconds.
+        KeepAliveMs = _options.TcpKeepalive == TimeSpan.Zero ? 0 : Math.Max(1000, (int)_options.TcpKeepalive.TotalMilliseconds),
+        UserTimeoutMs = (int)_options.TcpUserTimeout.TotalMilliseconds,
         MaxUnsentBytes = _options.MaxUnsent,
         MaxKeptInputBytes = 2 * (Wire.HeaderBytes + Wire.MaxPayloadBytes(_options.MaxBody)),
         ReactorSoftBufferBytes = _options.BufferSoft,

@@ -14,6 +14,8 @@ internal sealed class ReactorConnections : IConnections, IHomeLinks
 
     public int UnsentBytes(ulong connection) => Reactor.UnsentBytes(ConnectionId.Unpack(connection));
 
+    public long HeardAtMs(ulong connection) => Reactor.HeardAtMs(ConnectionId.Unpack(connection));
+
     public void Pause(ulong connection) => Reactor.PauseReading(ConnectionId.Unpack(connection));
 
     public void Resume(ulong connection) => Reactor.ResumeReading(ConnectionId.Unpack(connection));

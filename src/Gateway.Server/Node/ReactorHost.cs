@@ -65,6 +65,12 @@ internal sealed class ReactorHost : IReactorHandler
     /// <summary>Failed authentications; any thread may read it.</summary>
     public long AuthenticationsFailed { get; private set; }
 
+    /// <summary>Logins put off because too many came at once; any thread may read it.</summary>
+    public long LoginsDeferred => _doorman.Deferred;
+
+    /// <summary>Connections refused because buffers were full; any thread may read it.</summary>
+    public long ConnectionsShed => _doorman.TurnedAway;
+
     /// <summary>Any thread: true when somebody here waits for the log's watermark to rise.</summary>
     public bool AwaitsCommit => _awaitsCommit;
 
@@ -93,6 +99,14 @@ internal sealed class ReactorHost : IReactorHandler
         {
             if (handshake != 0) _doorman.End(handshake);
             Refuse(c, _draining ? ErrorCode.ShuttingDown : ErrorCode.Overloaded);
+            return;
+        }
+
+        if (Reactor.IsOverHardMark)
+        {
+            _doorman.End(handshake);
+            _doorman.TurnAway(c.Packed, ErrorCode.BuffersFull, Reactor.NowMs);
+            Reactor.Close(c);
             return;
         }
 
@@ -163,6 +177,12 @@ internal sealed class ReactorHost : IReactorHandler
             return;
         }
 
+        if (kind == TimeoutKind.Quiet)
+        {
+            if (IsSession(tag)) Home.OnQuiet(c.Packed, (uint)tag);
+            return;
+        }
+
         _flight?.Note(FlightKind.TimedOut, c.Packed, (int)kind);
         var code = kind switch
         {
@@ -216,6 +236,7 @@ internal sealed class ReactorHost : IReactorHandler
         // Raised before a batch is submitted: the commit may be over before this method is, and must find somebody to wake.
         _awaitsCommit = true;
         Home.OnTurn();
+        _doorman.OnTurn(nowMs);
         if (_log.Partition.HasCompaction) Compact();
         if (_time.GetElapsedTime(_submittedAt) >= LongestBatch) Submit();
         _awaitsCommit = Home.Uncommitted > 0 || _log.Partition.HasCompaction;
@@ -278,13 +299,17 @@ internal sealed class ReactorHost : IReactorHandler
         }
 
         if (tag == 0) return Next.Stop; // refused at the door; the close is under way
-        switch (_doorman.OnFrame(c.Packed, (uint)tag, type, payload, out var login))
+        switch (_doorman.OnFrame(c.Packed, (uint)tag, type, payload, Reactor.NowMs, out var login))
         {
             case DoormanResult.Continue:
                 return Next.Frame;
             case DoormanResult.Close:
                 AuthenticationsFailed++;
                 _flight?.Note(FlightKind.LoginFailed, c.Packed);
+                EndHandshake(c);
+                Reactor.Close(c);
+                return Next.Stop;
+            case DoormanResult.SentAway:
                 EndHandshake(c);
                 Reactor.Close(c);
                 return Next.Stop;

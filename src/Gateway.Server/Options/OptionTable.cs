@@ -42,6 +42,13 @@ public static class OptionTable
     public static readonly Option<int> MaxHandshakes = OptionKinds.Count(
         "max-handshakes", "16384", 1, 1_000_000, "connections not yet authenticated; beyond it accepting waits");
 
+    public static readonly Option<int> LoginRate = OptionKinds.Count(
+        "login-rate", "0", 0, 10_000_000,
+        "logins taken up in a second, shared out among reactors; others are sent away with a moment to come back; 0: 2000 a reactor");
+
+    public static readonly Option<int> LoginBurst = OptionKinds.Count(
+        "login-burst", "0", 0, 10_000_000, "logins taken up at once after a rest, shared out likewise; 0: 500 a reactor");
+
     public static readonly Option<long> MaxBody = OptionKinds.Size(
         "max-body", OptionKinds.FormatSize(Wire.DefaultMaxBodyBytes), OptionKinds.FormatSize(Wire.MaxBodyBytesFloor),
         OptionKinds.FormatSize(Wire.MaxBodyBytesCeiling), "the largest message body");
@@ -54,6 +61,15 @@ public static class OptionTable
 
     public static readonly Option<TimeSpan> IdleTimeout = OptionKinds.Duration(
         "idle-timeout", "5m", "1s", "7d", "without a byte from the device; announced in welcome");
+
+    public static readonly Option<TimeSpan> PingAfter = OptionKinds.Duration(
+        "ping-after", "20s", "0ms", "1h", "silence of a device with something to acknowledge until it is pinged, and again until it is taken for gone; 0ms: never");
+
+    public static readonly Option<TimeSpan> TcpKeepalive = OptionKinds.Duration(
+        "tcp-keepalive", "3m", "0ms", "9h", "silence until the kernel asks whether the peer is there; costs nothing while it is longer than clients take to ping; 0ms: never");
+
+    public static readonly Option<TimeSpan> TcpUserTimeout = OptionKinds.Duration(
+        "tcp-user-timeout", "1m", "0ms", "24h", "until a connection ends whose peer confirms or takes nothing of what was sent; 0ms: the kernel's own time");
 
     public static readonly Option<TimeSpan> RedeliverAfter = OptionKinds.Duration(
         "redeliver-after", "30s", "100ms", "1h", "until what a connected device has not acknowledged is delivered again");
@@ -80,7 +96,7 @@ public static class OptionTable
         "buffer-soft", "512MiB", "1MiB", "1024GiB", "bytes buffered for all connections at which the largest holders pause");
 
     public static readonly Option<long> BufferHard = OptionKinds.Size(
-        "buffer-hard", "1GiB", "1MiB", "1024GiB", "bytes buffered for all connections at which reading stops");
+        "buffer-hard", "1GiB", "1MiB", "1024GiB", "bytes buffered for all connections at which whoever adds to them pauses and new connections are refused");
 
     public static readonly Option<Durability> Durability = OptionKinds.Choice(
         "durability", "fsync", "fsync: accepted means on disk; os: accepted means in the page cache, a power loss takes it back",
@@ -125,8 +141,8 @@ public static class OptionTable
     public static IReadOnlyList<Option> All { get; } =
     [
         Config, Data, NativeListen, OperatorListen,
-        Reactors, PinReactors, Io, ListenBacklog, MaxConnections, MaxHandshakes, MaxBody, MaxUnsent, BufferSoft, BufferHard,
-        HandshakeTimeout, FrameTimeout, IdleTimeout, RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
+        Reactors, PinReactors, Io, ListenBacklog, MaxConnections, MaxHandshakes, LoginRate, LoginBurst, MaxBody, MaxUnsent, BufferSoft, BufferHard,
+        HandshakeTimeout, FrameTimeout, IdleTimeout, PingAfter, TcpKeepalive, TcpUserTimeout, RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
         Durability, CommitProgressTimeout, SegmentSize, LogMemory, LogPage,
         DrainTime, ReconnectSpread, Metrics, LogFormat, Level,
         .. AlertTable.All,

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Gateway.Transport.Connections;
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend;
 
@@ -31,7 +32,7 @@ internal sealed unsafe class EpollBackend : IReactorBackend
     private readonly byte* _receiveBuffer;
     private readonly int _receiveBytes;
     private readonly List<Listener> _listeners = [];
-    private readonly IdQueue _readable = new();
+    private readonly ElasticQueue<ConnectionId> _readable = new();
     private readonly int _epoll;
     private readonly int _wake;
 
@@ -39,6 +40,7 @@ internal sealed unsafe class EpollBackend : IReactorBackend
     private int _eventIndex;
     private int _readableLeft;
     private int _acceptsLeft;
+    private int _acceptRoom;
     private uint _accepting = WakeMark;
     // What is left of the event under examination, after a Sent completion was taken from it.
     private ConnectionId _current;
@@ -68,6 +70,8 @@ internal sealed unsafe class EpollBackend : IReactorBackend
     {
     }
 
+    public void AddTo(Housekeeping keeping) => keeping.Add(_readable);
+
     public void BeginTurn(uint tick)
     {
     }
@@ -83,10 +87,7 @@ internal sealed unsafe class EpollBackend : IReactorBackend
 
     public void CancelAccept(uint listener) => Arm(listener, false);
 
-    // One is accepted at a time, and the reactor cancels before the next.
-    public void AllowAccepts(int room)
-    {
-    }
+    public void AllowAccepts(int room) => _acceptRoom = room;
 
     public int Attach(uint slot) =>
         Syscalls.EpollControl(_epoll, Syscalls.EpollControlAdd, _table[slot].Descriptor, ConnectionEvents, _table.IdOf(slot).Packed);
@@ -163,7 +164,11 @@ internal sealed unsafe class EpollBackend : IReactorBackend
 
     public void ShutdownSend(uint slot) => _ = Syscalls.ShutdownSend(_table[slot].Descriptor);
 
-    public int Detach(uint slot, out bool idle)
+    public int Take(uint slot, int handed) => Adopt(slot, handed);
+
+    public void Discard(int handed) => _ = Syscalls.Close(handed);
+
+    public int HandOver(uint slot, IReactorBackend to, out bool idle)
     {
         idle = true;
         ref var s = ref _table[slot];
@@ -230,6 +235,8 @@ internal sealed unsafe class EpollBackend : IReactorBackend
         }
     }
 
+    public void WakeOther(IReactorBackend other) => other.Wake();
+
     // The eventfd lives until Dispose, and the group disposes after its last waker; a refused write only means the counter is full of wakes.
     public void Wake() => _ = Syscalls.Signal(_wake);
 
@@ -279,12 +286,13 @@ internal sealed unsafe class EpollBackend : IReactorBackend
     {
         completion = default;
         var listener = _listeners[(int)_accepting];
-        while (listener.Armed && _acceptsLeft-- > 0)
+        while (listener.Armed && _acceptRoom > 0 && _acceptsLeft-- > 0)
         {
             var result = _acceptFault?.Invoke() is > 0 and var fault ? -fault : Syscalls.Accept(listener.Descriptor);
             if (result == -Errno.EAGAIN) break;
             // The client gave up while it waited in the queue; accept(2) says to go on as after EAGAIN.
             if (result is -Errno.EINTR or -Errno.ECONNABORTED or -Errno.EPROTO) continue;
+            if (result >= 0) _acceptRoom--;
             completion = new Completion { Kind = CompletionKind.Accepted, Id = new ConnectionId(_accepting, 0), Result = result };
             return true;
         }

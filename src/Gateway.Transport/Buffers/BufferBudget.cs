@@ -14,8 +14,8 @@ internal sealed class NodeBudget
 }
 
 /// <summary>
-/// Bytes in buffers of one reactor against its marks and the node's. Above a soft mark the reactor stops reading from connections that
-/// add to the sum; above a hard mark it accepts no connection. Written by the reactor's thread, readable from any.
+/// Bytes in buffers of one reactor against its marks and the node's. Above a soft mark the reactor stops reading from the connections
+/// that hold the most, as many as hold the excess; above a hard mark from all that add to the sum, and its handler refuses new ones. Written by the reactor's thread, readable from any.
 /// </summary>
 internal sealed class BufferBudget(NodeBudget node, ReactorGroupOptions options)
 {
@@ -32,6 +32,18 @@ internal sealed class BufferBudget(NodeBudget node, ReactorGroupOptions options)
     public bool IsOverSoft => _bytes > options.ReactorSoftBufferBytes || node.Bytes > options.NodeSoftBufferBytes;
 
     public bool IsOverHard => _bytes > options.ReactorHardBufferBytes || node.Bytes > options.NodeHardBufferBytes;
+
+    /// <summary>Bytes above the soft marks, of the node's excess the share that this reactor has in its sum; 0 below both marks.</summary>
+    public long Excess
+    {
+        get
+        {
+            var own = Math.Max(0, _bytes - options.ReactorSoftBufferBytes);
+            var all = node.Bytes;
+            if (all <= options.NodeSoftBufferBytes) return own;
+            return Math.Max(own, (long)((all - options.NodeSoftBufferBytes) * ((double)_bytes / all)));
+        }
+    }
 
     /// <summary>Well below the soft marks: reading may be taken up again without meeting them at once.</summary>
     public bool IsRelaxed => _bytes <= options.ReactorSoftBufferBytes / 8 * 7 && node.Bytes <= options.NodeSoftBufferBytes / 8 * 7;

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using Gateway.Transport.Pools;
 using Microsoft.Extensions.ObjectPool;
 
 namespace Gateway.Transport.Buffers;
@@ -8,16 +9,25 @@ namespace Gateway.Transport.Buffers;
 /// A pipe that a connection holds only while it has a partial frame to keep or output behind its turn buffer. Both ends are used
 /// synchronously by the reactor's thread; nothing ever waits on it. Invariant: <see cref="Bytes"/> is what was written and not consumed.
 /// </summary>
-internal sealed class Lease(PipeOptions options)
+internal sealed class Lease(PipeOptions options, HeldBytes held)
 {
     private readonly Pipe _pipe = new(options);
     private bool _unflushed;
     private bool _spanIsOut;
+    private long _bytes;
 
     /// <summary>Its place in <see cref="LeasePool"/>, never 0 while it is out.</summary>
     public uint Index { get; set; }
 
-    public long Bytes { get; private set; }
+    public long Bytes
+    {
+        get => _bytes;
+        private set
+        {
+            held.Change(_bytes, value);
+            _bytes = value;
+        }
+    }
 
     /// <summary>When it was leased for output, in milliseconds of the group's clock.</summary>
     public long LeasedAtMs { get; set; }
@@ -88,14 +98,14 @@ internal sealed class Lease(PipeOptions options)
 /// The leases of one reactor, by index so that a slot can name one in 32 bits. Pipes come from an
 /// <see cref="ObjectPool{T}"/> and their segments from the reactor's <see cref="SegmentPool"/>. Owned by the reactor's thread.
 /// </summary>
-internal sealed class LeasePool
+internal sealed class LeasePool : IElastic
 {
     private const int PipeSegmentBytes = 4 * 1024;
 
     private readonly ObjectPool<Lease> _pool;
-    private readonly Stack<uint> _freeIndices = new();
-    private Lease?[] _leases = new Lease?[64];
-    private uint _nextIndex = 1;
+    private readonly Register<Lease> _leases = new();
+    private readonly int _maxKept;
+    private KeptCount _kept;
 
     public LeasePool(SegmentPool segments, int maxKept)
     {
@@ -107,42 +117,60 @@ internal sealed class LeasePool
             resumeWriterThreshold: 0,
             minimumSegmentSize: PipeSegmentBytes,
             useSynchronizationContext: false);
-        _pool = new DefaultObjectPool<Lease>(new Policy(options), maxKept);
+        _maxKept = maxKept;
+        _pool = new DefaultObjectPool<Lease>(new Policy(options, Held), maxKept);
     }
 
-    public int Out { get; private set; }
+    /// <summary>What those that are out hold, by size.</summary>
+    public HeldBytes Held { get; } = new(PipeSegmentBytes);
+
+    public int Out => _leases.Count;
 
     public int HighOut { get; private set; }
+
+    /// <summary>Pipes in the pool.</summary>
+    public int Kept => _kept.Count;
+
+    /// <summary>Indices that there is memory for.</summary>
+    public int Capacity => _leases.Capacity;
 
     public Lease this[uint index] => _leases[index]!;
 
     public Lease Rent()
     {
         var lease = _pool.Get();
-        if (!_freeIndices.TryPop(out var index))
-        {
-            index = _nextIndex++;
-            if (index == _leases.Length) Array.Resize(ref _leases, _leases.Length * 2);
-        }
-
-        lease.Index = index;
-        _leases[index] = lease;
-        if (++Out > HighOut) HighOut = Out;
+        if (_kept.Count != 0) _kept.Took();
+        lease.Index = _leases.Take();
+        _leases[lease.Index] = lease;
+        if (Out > HighOut) HighOut = Out;
         return lease;
     }
 
     public void Return(Lease lease)
     {
         _leases[lease.Index] = null;
-        _freeIndices.Push(lease.Index);
+        _leases.Return(lease.Index);
         lease.Index = 0;
-        Out--;
         _pool.Return(lease);
+        if (_kept.Count < _maxKept) _kept.Put();
     }
 
-    private sealed class Policy(PipeOptions options) : PooledObjectPolicy<Lease>
+    public void Roll()
     {
-        public override Lease Create() => new(options);
+        _kept.Roll();
+        _leases.Roll();
+    }
+
+    public bool GiveBack()
+    {
+        if (!_kept.TryTakeSurplus()) return _leases.GiveBack();
+        _ = _pool.Get();
+        return true;
+    }
+
+    private sealed class Policy(PipeOptions options, HeldBytes held) : PooledObjectPolicy<Lease>
+    {
+        public override Lease Create() => new(options, held);
 
         public override bool Return(Lease obj)
         {

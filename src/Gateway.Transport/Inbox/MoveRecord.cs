@@ -3,7 +3,7 @@ using Gateway.Transport.Connections;
 namespace Gateway.Transport.Inbox;
 
 /// <summary>
-/// A connection on its way between two reactors: its descriptor, what its handler gave along, and its bytes that nobody has consumed or
+/// A connection on its way between two reactors: what its backend handed over, what its handler gave along, and its bytes that nobody has consumed or
 /// sent. Filled by the reactor it leaves, published through a <see cref="MoveLane"/>, then owned by the one it enters.
 /// </summary>
 internal sealed class MoveRecord
@@ -13,7 +13,7 @@ internal sealed class MoveRecord
     private readonly CarriedBytes _unsent = new();
     private int _contextBytes;
 
-    public int Descriptor { get; set; }
+    public int Handed { get; set; }
 
     public SlotFlags Flags { get; set; }
 
@@ -28,6 +28,9 @@ internal sealed class MoveRecord
     public ReadOnlySpan<byte> Unread => _unread.Bytes;
 
     public ReadOnlySpan<byte> Unsent => _unsent.Bytes;
+
+    /// <summary>Bytes on their way, charged to the node's budget by who sends them off and released by who takes them in.</summary>
+    public int BytesUnderWay => _unread.Bytes.Length + _unsent.Bytes.Length;
 
     /// <summary>Room for what was received and not consumed.</summary>
     public Span<byte> CarryUnread(int bytes) => _unread.Take(bytes);
@@ -45,7 +48,7 @@ internal sealed class MoveRecord
 
     public void Clear()
     {
-        Descriptor = -1;
+        Handed = -1;
         _contextBytes = 0;
         _unread.Clear();
         _unsent.Clear();

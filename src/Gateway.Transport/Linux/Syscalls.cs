@@ -25,11 +25,16 @@ internal static unsafe partial class Syscalls
     private const int SoReuseAddress = 2;
     private const int SoError = SocketErrorOption;
     private const int SoLinger = SocketLingerOption;
+    private const int SoKeepAlive = 9;
     private const int SoReusePort = 15;
     private const int IpProtoIp = 0;
     private const int IpBindAddressNoPort = 24;
     private const int IpProtoTcp = 6;
     private const int TcpNoDelay = 1;
+    private const int TcpKeepIdle = 4;
+    private const int TcpKeepInterval = 5;
+    private const int TcpKeepCount = 6;
+    private const int TcpUserTimeout = 18;
     private const int IpProtoIpv6 = 41;
     private const int Ipv6Only = 26;
     private const int ProtNone = 0;
@@ -37,6 +42,7 @@ internal static unsafe partial class Syscalls
     private const int MapPrivateAnonymous = 0x22;
     private const int MapNoReserve = 0x4000;
     private const int AdviseHugePage = 14;
+    private const int AdviseDontNeed = 4;
 
     public const int EpollControlAdd = 1;
     public const int EpollControlDelete = 2;
@@ -94,7 +100,7 @@ internal static unsafe partial class Syscalls
     }
 
     /// <summary>A bound, listening, non-blocking socket that shares its port with other listeners (SO_REUSEPORT).</summary>
-    public static int OpenListener(IPEndPoint endpoint, int backlog)
+    public static int OpenListener(IPEndPoint endpoint, int backlog, PeerTimeouts timeouts = default)
     {
         var address = stackalloc byte[SocketAddress.MaxLength];
         var length = SocketAddress.Write(endpoint, address);
@@ -105,12 +111,32 @@ internal static unsafe partial class Syscalls
 
         var result = SetOption(descriptor, SolSocket, SoReuseAddress, 1);
         if (result >= 0) result = SetOption(descriptor, SolSocket, SoReusePort, 1);
-        // Accepted sockets inherit it.
+        // Accepted sockets inherit these, so they cost nothing a connection.
         if (result >= 0) result = SetNoDelay(descriptor);
+        if (result >= 0) result = SetPeerTimeouts(descriptor, timeouts);
         if (result >= 0 && endpoint.AddressFamily == AddressFamily.InterNetworkV6) result = SetOption(descriptor, IpProtoIpv6, Ipv6Only, 1);
         if (result >= 0) result = Result(bind(descriptor, address, (uint)length));
         if (result >= 0) result = Result(listen(descriptor, backlog));
         return CloseUnless(result >= 0, descriptor, result);
+    }
+
+    /// <summary>TCP keep-alive and user timeout; tcp(7). With a user timeout it, not the count of probes, ends a silent connection.</summary>
+    public static int SetPeerTimeouts(int descriptor, PeerTimeouts timeouts)
+    {
+        const int probes = 3;
+        const int share = 12;
+        var result = 0;
+        if (timeouts.KeepAliveMs > 0)
+        {
+            var idleSeconds = Math.Max(1, timeouts.KeepAliveMs / 1000);
+            result = SetOption(descriptor, SolSocket, SoKeepAlive, 1);
+            if (result >= 0) result = SetOption(descriptor, IpProtoTcp, TcpKeepIdle, idleSeconds);
+            if (result >= 0) result = SetOption(descriptor, IpProtoTcp, TcpKeepInterval, Math.Max(1, idleSeconds / share));
+            if (result >= 0) result = SetOption(descriptor, IpProtoTcp, TcpKeepCount, probes);
+        }
+
+        if (result >= 0 && timeouts.UserTimeoutMs > 0) result = SetOption(descriptor, IpProtoTcp, TcpUserTimeout, timeouts.UserTimeoutMs);
+        return result;
     }
 
     /// <summary>A non-blocking socket to connect with. <paramref name="source"/>'s port is chosen at connect time, so that ports are shared across destinations.</summary>
@@ -173,6 +199,9 @@ internal static unsafe partial class Syscalls
         if (result >= 0 && hugePages) _ = madvise(address, bytes, AdviseHugePage);
         return result;
     }
+
+    /// <summary>Gives the memory of whole pages back. They stay usable and read as zeros.</summary>
+    public static int GiveBack(nint address, nuint bytes) => Result(madvise(address, bytes, AdviseDontNeed));
 
     public static int Unmap(nint address, nuint bytes) => Result(munmap(address, bytes));
 

@@ -75,6 +75,8 @@ public sealed record RunPlan
                     MaxUnsentBytes = chance.Pick(512, 65_536),
                     RedeliverAfterMs = chance.Pick(20, 200, 2_000, 30_000),
                     MaxRedeliverAfterMs = 4_000,
+                    // From a chance of its own, so that the rest of a seed's plan is what it was before there were pings.
+                    ProbeAfterMs = new Chance(~(ulong)seed).Pick(0, 100, 1_000, 5_000),
                     MaxClockJumpSeconds = chance.Pick(60u, 7 * 24 * 3600u),
                     RetryAfterMs = (uint)chance.Pick(5, 50, 300),
                 },

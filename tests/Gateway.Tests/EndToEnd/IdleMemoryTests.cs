@@ -37,7 +37,8 @@ public sealed class IdleMemoryTests : IDisposable
     {
         // A log memory of 8 MiB is in use to its last page after the warm-up; with the default it would still be growing into its 128 MiB.
         await using var node = new NodeProcess(data,
-            "--reactors", reactors.ToString(CultureInfo.InvariantCulture), "--log-memory", "8MiB", "--idle-timeout", "1h");
+            "--reactors", reactors.ToString(CultureInfo.InvariantCulture), "--log-memory", "8MiB", "--idle-timeout", "1h",
+            "--login-rate", "1000000", "--login-burst", "1000000");
         await node.StartAsync();
         // What is kept for reuse follows the largest burst. Here as many devices as a step has are all at work at once, with several messages each,
         // so that no later burst is larger, and enough is collected that the collector has touched what it keeps for the young. The logins measured

@@ -11,17 +11,20 @@ namespace Gateway.Tests.EndToEnd;
 /// </summary>
 internal sealed class WireDevice : IDisposable
 {
-    private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+    private readonly Socket _socket;
     private readonly byte[] _out = new byte[Wire.MaxBodyBytesCeiling];
     private byte[] _in = new byte[256 * 1024];
     private int _start;
     private int _end;
 
     public WireDevice(int port, int readTimeoutMs = 20_000)
-    {
-        _socket.ReceiveTimeout = readTimeoutMs;
-        _socket.Connect(new IPEndPoint(IPAddress.Loopback, port));
-    }
+        : this(new IPEndPoint(IPAddress.Loopback, port)) => _socket.ReceiveTimeout = readTimeoutMs;
+
+    public WireDevice(IPEndPoint node)
+        : this(new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveTimeout = 20_000 }) => _socket.Connect(node);
+
+    /// <summary>Over a socket that is connected, or will be.</summary>
+    public WireDevice(Socket socket) => _socket = socket;
 
     public Address Address { get; private set; }
     public uint Incarnation { get; private set; }

@@ -183,6 +183,8 @@ public class AllocationTests
 
         int IConnections.UnsentBytes(ulong connection) => 0;
 
+        long IConnections.HeardAtMs(ulong connection) => _clock.NowMs;
+
         void IConnections.Pause(ulong connection) => Assert.Fail("nothing is short here");
 
         void IConnections.Resume(ulong connection)

@@ -25,7 +25,8 @@ internal sealed partial class NodeProcess : IAsyncDisposable
     }
 
     public string Data { get; }
-    public IPEndPoint Native { get; private set; } = new(IPAddress.Loopback, 0);
+    /// <summary>Where devices find it; set before the start, it listens there.</summary>
+    public IPEndPoint Native { get; set; } = new(IPAddress.Loopback, 0);
     public IPEndPoint Operator { get; private set; } = new(IPAddress.Loopback, 0);
     public int NativePort => Native.Port;
     public ChildProgram Program => _program ?? throw new InvalidOperationException("The node is not started.");

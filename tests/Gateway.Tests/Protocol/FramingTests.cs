@@ -180,7 +180,8 @@ public class ConnectionTests
     public void Error_codes_keep_their_values() => Assert.Equal(
         "None=0 MalformedFrame=1 FrameTooLarge=2 UnknownFrameType=3 UnexpectedFrame=4 BadMagic=5 UnsupportedVersion=6 BadAddress=7 "
         + "AuthenticationFailed=16 KeyRevoked=17 IncarnationFenced=18 ResumeAhead=19 WindowExceeded=32 AcknowledgeAhead=33 "
-        + "RejectUnknown=34 HandshakeTimeout=48 FrameTimeout=49 IdleTimeout=50 TakenOver=64 Kicked=65 Overloaded=66 ShuttingDown=67",
+        + "RejectUnknown=34 HandshakeTimeout=48 FrameTimeout=49 IdleTimeout=50 TakenOver=64 Kicked=65 Overloaded=66 ShuttingDown=67 "
+        + "TooManyLogins=68 BuffersFull=69",
         Values<ErrorCode>());
 
     [Fact]

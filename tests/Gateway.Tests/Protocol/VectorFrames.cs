@@ -88,6 +88,9 @@ internal static class VectorFrames
         Add("credit-pause", FrameType.Credit, new() { ["messages"] = 0, ["bytes"] = 0 });
         Add("go-away", FrameType.GoAway, new() { ["reason"] = 67, ["reconnectAfterMs"] = 8250 });
         Add("go-away-without-reason", FrameType.GoAway, new() { ["reason"] = 0, ["reconnectAfterMs"] = 0 });
+        Add("go-away-too-many-logins", FrameType.GoAway, new() { ["reason"] = (int)ErrorCode.TooManyLogins, ["reconnectAfterMs"] = 48500 });
+        Add("go-away-buffers-full", FrameType.GoAway, new() { ["reason"] = (int)ErrorCode.BuffersFull, ["reconnectAfterMs"] = 750 });
+        Add("error-buffers-full", FrameType.Error, Error(ErrorCode.BuffersFull, 0, "the node's buffers are full"));
         Add("error", FrameType.Error, Error(ErrorCode.UnexpectedFrame, 0x10, "the frame is not allowed in this state"));
         Add("error-without-text", FrameType.Error, Error(ErrorCode.TakenOver, 0, ""));
         Add("error-of-a-later-node", FrameType.Error, Error((ErrorCode)65535, 0, "später"));

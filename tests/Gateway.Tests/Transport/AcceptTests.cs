@@ -108,6 +108,24 @@ public abstract class AcceptTests(int reactors, IoBackend io)
     }
 
     [OnBackendFact]
+    public void While_turns_keep_those_inside_waiting_a_sixteenth_is_accepted_in_each()
+    {
+        var time = new ManualTime();
+        using var group = new TestGroup<SlowHandler>(_options with { AcceptsPerTurn = 64, AcceptLagUs = 2_000 }, r => new SlowHandler(r, time), time);
+        var server = group.ListenOn(0);
+        for (var i = 0; i < 10; i++) group.On(0, (_, _) => { });
+
+        // A crowd comes while the reactor is at work, and waits in the backlog.
+        using var crowded = new ManualResetEventSlim();
+        Assert.True(group.Group.Reactors[0].TryPost(_ => crowded.Wait(Wait.Deadline)));
+        var clients = Enumerable.Range(0, 200).Select(_ => Client.Connect(server)).ToList();
+        crowded.Set();
+        Wait.Until(() => group[0].Accepted == 200, "everybody is accepted in the end");
+        Assert.InRange(group.On(0, (_, h) => h.MostInATurn), 1, 4);
+        foreach (var client in clients) client.Close();
+    }
+
+    [OnBackendFact]
     public void Several_listeners_of_both_families_serve_one_reactor()
     {
         using var group = new TestGroup<EchoHandler>(_options, r => new EchoHandler(r));
@@ -220,6 +238,41 @@ public abstract class AcceptTests(int reactors, IoBackend io)
         Assert.Equal([(bad, EADDRNOTAVAIL), (closed, ECANCELED), (aborted, ECANCELED)], group.Handlers[0].Connected);
         group.AwaitEmpty(closed: 0);
         Assert.Empty(group.Handlers[0].Closings);
+    }
+
+    [OnBackendFact]
+    public void Beyond_the_rate_clients_wait_in_the_backlog_until_time_has_passed()
+    {
+        var time = new ManualTime();
+        using var group = new TestGroup<EchoHandler>(_options with { AcceptsPerTurn = 5, AcceptsPerSecond = 10 }, r => new EchoHandler(r), time);
+        var server = group.ListenOn(0);
+        var clients = Enumerable.Range(0, 20).Select(_ => Client.Connect(server)).ToList();
+        Wait.Until(() => group[0].Accepted == 5, "what was saved up is accepted");
+        for (var i = 0; i < 20; i++) Assert.Equal(5, group.On(0, (r, _) => (int)r.Counters.Accepted));
+        for (var accepted = 6; accepted <= 20; accepted++)
+        {
+            time.Advance(100);
+            Wait.Until(() => group[0].Accepted == accepted, "one more a tenth of a second");
+        }
+
+        foreach (var client in clients) client.Close();
+    }
+
+    /// <summary>Every turn of it takes 10 ms.</summary>
+    private sealed class SlowHandler(Reactor reactor, ManualTime time) : TestHandler(reactor)
+    {
+        private int _inThisTurn;
+
+        public int MostInATurn { get; private set; }
+
+        public override void OnAccepted(ConnectionId c) => _inThisTurn++;
+
+        public override void OnTurn(long nowMs)
+        {
+            MostInATurn = Math.Max(MostInATurn, _inThisTurn);
+            _inThisTurn = 0;
+            time.Advance(10);
+        }
     }
 
     private sealed class CollectingHandler(Reactor reactor) : TestHandler(reactor)

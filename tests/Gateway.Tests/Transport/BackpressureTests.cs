@@ -213,10 +213,10 @@ public abstract class BackpressureTests(int reactors, IoBackend io)
     }
 
     [OnBackendFact]
-    public void Above_the_hard_mark_new_clients_wait_in_the_backlog_until_memory_is_free()
+    public void Above_the_hard_mark_new_clients_are_told_and_those_inside_go_on_until_memory_is_free()
     {
         var options = _options with { ReactorSoftBufferBytes = 64 * 1024, ReactorHardBufferBytes = 128 * 1024 };
-        using var group = new TestGroup<TestHandler>(options, r => new TestHandler(r));
+        using var group = new TestGroup<RefusingHandler>(options, r => new RefusingHandler(r));
         var server = group.ListenOn(0);
         using var slow = Client.Connect(server);
         var id = CloseTests.AwaitAccepted(group.Handlers[0]);
@@ -229,11 +229,57 @@ public abstract class BackpressureTests(int reactors, IoBackend io)
                 r.Advance(id, 1 << 20);
             }
         });
-        Wait.Until(() => group[0].AcceptSuspensions == 1, "accepting is suspended");
-        using var late = Client.Connect(server);
-        for (var i = 0; i < 5; i++) Assert.Equal(1, group.On(0, (r, _) => (int)r.Counters.Accepted));
+        Assert.True(group.On(0, (r, _) => r.IsOverHardMark));
+        for (var i = 0; i < 5; i++)
+        {
+            using var late = Client.Connect(server);
+            Assert.Equal([RefusingHandler.Refusal], late.ReceiveToEnd());
+        }
+
         slow.ReceiveExactly(bytes);
+        Wait.Until(() => !group.On(0, (r, _) => r.IsOverHardMark), "memory is free");
+        using var welcome = Client.Connect(server);
         CloseTests.AwaitAccepted(group.Handlers[0]);
+        Assert.Equal(5, group.Handlers[0].Refused);
+    }
+
+    [OnBackendFact]
+    public void Above_the_soft_mark_those_that_hold_the_most_are_not_read_and_the_others_are()
+    {
+        // Two connections leave 60,000 of a frame's bytes each, ten leave a few: the two are the noise, and hold more than the excess together.
+        var options = _options with { ReactorSoftBufferBytes = 96 * 1024, BudgetResumesPerTick = 1, ReceiveBytesPerTurn = 16 * 1024 };
+        var time = new ManualTime();
+        using var group = new TestGroup<FramedEchoHandler>(options, r => new FramedEchoHandler(r), time);
+        var server = group.ListenOn(0);
+        var noisy = Enumerable.Range(0, 2).Select(_ => Client.Connect(server)).ToList();
+        var quiet = Enumerable.Range(0, 10).Select(_ => Client.Connect(server)).ToList();
+        Wait.Until(() => group[0].Accepted == 12, "all are in");
+        var frame = new byte[2 + 60_000];
+        frame[0] = 60_000 >> 8;
+        frame[1] = 60_000 & 0xFF;
+        foreach (var client in noisy) client.SendAll(frame.AsSpan(0, frame.Length - 1));
+        Wait.Until(() => group[0].PausedByBudget >= 1, "one that holds much is held back");
+
+        // The quiet ones leave partial frames too, go on leaving them, and get each of them answered.
+        for (var round = 0; round < 20; round++)
+        {
+            foreach (var client in quiet) client.SendAll([0, 3, 1]);
+            foreach (var client in quiet) client.SendAll([2, 3]);
+            foreach (var client in quiet) Assert.Equal([0, 3, 1, 2, 3], client.ReceiveExactly(5));
+        }
+
+        Assert.InRange(group[0].PausedByBudget, 1, 2);
+
+        // And the noisy ones get theirs in the end.
+        foreach (var client in noisy) client.SendAll(frame.AsSpan(frame.Length - 1));
+        var waiting = noisy.Select(client => Threads.Start(() => client.ReceiveExactly(frame.Length))).ToList();
+        Wait.Until(() =>
+        {
+            time.Advance(10);
+            return waiting.TrueForAll(w => w.IsCompleted);
+        }, "every frame is complete");
+        foreach (var client in noisy.Concat(quiet)) client.Close();
+        group.AwaitEmpty(12);
     }
 
     [OnBackendFact]
@@ -269,6 +315,29 @@ public abstract class BackpressureTests(int reactors, IoBackend io)
         Assert.InRange(group.Group.BufferedBytes, own - slack, own + slack);
         foreach (var client in clients) client.Reset();
         group.AwaitEmpty(clients.Count);
+    }
+
+    /// <summary>Refuses with one byte whoever comes above the hard mark.</summary>
+    private sealed class RefusingHandler(Reactor reactor) : TestHandler(reactor)
+    {
+        public const byte Refusal = 69;
+
+        private int _refused;
+
+        public int Refused => Volatile.Read(ref _refused);
+
+        public override void OnAccepted(ConnectionId c)
+        {
+            if (!Reactor.IsOverHardMark)
+            {
+                base.OnAccepted(c);
+                return;
+            }
+
+            Interlocked.Increment(ref _refused);
+            Send(c, [Refusal]);
+            Reactor.Close(c);
+        }
     }
 
     /// <summary>Takes a little, parks the connection and waits to be told.</summary>

@@ -47,7 +47,7 @@ internal sealed class TestGroup<THandler> : IDisposable
     /// <summary>Listens at one reactor only, for a test that says what happens there whatever others there are.</summary>
     public IPEndPoint ListenOn(int reactor, IPEndPoint? at = null, int backlog = 4096)
     {
-        var descriptor = Syscalls.OpenListener(at ?? new IPEndPoint(IPAddress.Loopback, 0), backlog);
+        var descriptor = Syscalls.OpenListener(at ?? new IPEndPoint(IPAddress.Loopback, 0), backlog, _group.Options.PeerTimeouts);
         Assert.True(descriptor >= 0, $"errno {-descriptor}");
         var bound = Syscalls.LocalEndPoint(descriptor)!;
         Assert.Equal(0, On(reactor, (r, _) => r.AdoptListener(descriptor)));

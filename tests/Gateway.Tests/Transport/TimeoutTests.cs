@@ -70,6 +70,52 @@ public abstract class TimeoutTests(int reactors, IoBackend io)
     }
 
     [OnBackendFact]
+    public void A_silence_is_told_once_before_it_is_idle_and_again_after_a_byte()
+    {
+        var (time, group) = Start(_options with { QuietTimeoutMs = 7_500 });
+        using var _ = group;
+        using var client = Client.Connect(group.ListenOn(0));
+        var id = Establish(group);
+        AssertNothingFires(group, time, 7_500 - Tick);
+        AssertFires(group, time, 3 * Tick, id, TimeoutKind.Quiet);
+        // Another timer within the same silence changes nothing.
+        group.On(0, (r, _) => r.SetTimer(id, r.NowMs + 100));
+        AssertFires(group, time, 100 + 2 * Tick, id, TimeoutKind.Application);
+        AssertNothingFires(group, time, 2_000);
+        Receive(group, client, 1);
+        AssertNothingFires(group, time, 7_500 - 2 * Tick);
+        AssertFires(group, time, 4 * Tick, id, TimeoutKind.Quiet);
+        AssertNothingFires(group, time, 2_000);
+        AssertFires(group, time, 500 + 3 * Tick, id, TimeoutKind.Idle);
+    }
+
+    [OnBackendFact]
+    public void When_a_connection_was_heard_last_is_known_to_a_tick_and_no_silence_counts_that_was_not_read()
+    {
+        var (time, group) = Start();
+        using var _ = group;
+        using var client = Client.Connect(group.ListenOn(0));
+        var id = Establish(group);
+        Receive(group, client, 1);
+        time.Advance(3_000);
+        Assert.InRange(SilenceOf(), 3_000 - Tick, 3_000 + 2 * Tick);
+        group.On(0, (r, _) => r.PauseReading(id));
+        time.Advance(3_000);
+        Assert.Equal(0, SilenceOf());
+        group.On(0, (r, _) => r.ResumeReading(id));
+        time.Advance(1_000);
+        Assert.InRange(SilenceOf(), 1_000 - Tick, 1_000 + 2 * Tick);
+        group.On(0, (r, _) => r.Abort(id));
+        Assert.Equal(0, SilenceOf());
+
+        long SilenceOf()
+        {
+            group.On(0, (_, _) => { }); // a whole turn at the new time
+            return group.On(0, (r, _) => r.NowMs - r.HeardAtMs(id));
+        }
+    }
+
+    [OnBackendFact]
     public void A_partial_frame_that_trickles_in_is_too_old_by_its_first_byte()
     {
         var (time, group) = Start();
@@ -208,10 +254,10 @@ public abstract class TimeoutTests(int reactors, IoBackend io)
         Assert.Empty(group.Handlers[0].Closings);
     }
 
-    private (ManualTime Time, TestGroup<PortionHandler> Group) Start()
+    private (ManualTime Time, TestGroup<PortionHandler> Group) Start(ReactorGroupOptions? options = null)
     {
         var time = new ManualTime();
-        return (time, new TestGroup<PortionHandler>(_options, r => new PortionHandler(r), time));
+        return (time, new TestGroup<PortionHandler>(options ?? _options, r => new PortionHandler(r), time));
     }
 
     private static ConnectionId Establish(TestGroup<PortionHandler> group)

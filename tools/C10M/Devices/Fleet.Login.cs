@@ -18,7 +18,8 @@ internal sealed partial class Fleet
     private const int LoginTimeoutMs = 60_000;
 
     private readonly Handshakes _handshakes;
-    private readonly Queue<(int Device, long DueUs)> _loginAgain = new();
+    /// <summary>By when they are to come back: a node gives each its own moment, in no order.</summary>
+    private readonly PriorityQueue<int, long> _loginAgain = new();
     private int _loginCursor;
     private Who _loginWho;
     private Visit _visit;
@@ -76,10 +77,10 @@ internal sealed partial class Fleet
 
     private void PumpLogins()
     {
-        while (_logins.HasRoom && _loginAgain.TryPeek(out var again) && again.DueUs <= _nowUs)
+        while (_logins.HasRoom && _loginAgain.TryPeek(out var device, out var dueUs) && dueUs <= _nowUs)
         {
             _loginAgain.Dequeue();
-            if (_devices[again.Device].State == DeviceState.Offline) BeginLogin(again.Device);
+            if (_devices[device].State == DeviceState.Offline) BeginLogin(device);
         }
 
         while (_loginCursor < _devices.Length && _logins.IsDue(_nowUs))
@@ -132,7 +133,9 @@ internal sealed partial class Fleet
         }
 
         _tally[Counter.LoginRetries]++;
-        _loginAgain.Enqueue((index, _nowUs + 1000L * (afterMs != 0 ? Math.Min(afterMs, 60_000) : RetryStepMs * (uint)d.LoginAttempts)));
+        // Behind a hint a random part of up to a quarter of it: PROTOCOL.md, "GoAway".
+        var spreadMs = afterMs == 0 ? 0 : (long)(Hash.Of(_settings.Seed ^ 0x109, (ulong)OrdinalOf(index), (ulong)_nowUs) % (afterMs / 4 + 1));
+        _loginAgain.Enqueue(index, _nowUs + 1000L * (afterMs != 0 ? afterMs + spreadMs : RetryStepMs * (uint)d.LoginAttempts));
     }
 
     private void OnChallenge(int index, ReadOnlySpan<byte> payload)
