@@ -20,6 +20,7 @@ internal sealed class NodeHealth : IAsyncDisposable
 
     /// <summary>A walk over all slots of a million takes a reactor some 20 ms of its time, in slices.</summary>
     private static readonly TimeSpan SocketsEvery = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan DumpLimit = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan SocketsLimit = TimeSpan.FromSeconds(4);
 
     /// <summary>Of buffer-hard: what is held below this is nobody's trouble.</summary>
@@ -39,6 +40,7 @@ internal sealed class NodeHealth : IAsyncDisposable
     private NodeCounters? _last;
     private long _lastAt;
     private TimeSpan _uncommittedFor;
+    private TimeSpan _lastCommit;
     private volatile AlertThresholds _thresholds;
     private volatile IReadOnlyList<QueueHealth> _queues = [];
     private volatile IReadOnlyList<Alert> _alerts = [];
@@ -125,8 +127,8 @@ internal sealed class NodeHealth : IAsyncDisposable
         await _loop;
         await Webhook.DisposeAsync();
         Meter.Dispose();
-        // A dump to a disk that hangs ends with the process.
-        if (_dump.IsCompleted) _dump.Dispose();
+        // A dump under way gets a moment, no more: the disk may hang.
+        await Task.WhenAny(_dump, Task.Delay(DumpLimit, _time));
         _stop.Dispose();
     }
 
@@ -184,13 +186,23 @@ internal sealed class NodeHealth : IAsyncDisposable
         };
     }
 
-    /// <summary>What a commit took that has ended, or how long there was none although something waited: a disk that hangs ends nothing.</summary>
+    /// <summary>
+    /// The longest commit that ended in this tick. While one is under way, how long nothing has been committed, but not less than the last one took: a disk
+    /// of three seconds a sync ends one in every third tick, and one that hangs ends none.
+    /// </summary>
     private TimeSpan LongestCommit(in LogCounters now, in LogCounters last, TimeSpan elapsed)
     {
-        var waits = now.UncommittedBytes > 0 && last.UncommittedBytes > 0 && now.Commits == last.Commits;
-        _uncommittedFor = waits ? _uncommittedFor + elapsed : TimeSpan.Zero;
-        var longest = _node.Insight.TakeLongestCommit();
-        return longest > _uncommittedFor ? longest : _uncommittedFor;
+        var ended = _node.Insight.TakeLongestCommit();
+        if (now.Commits != last.Commits)
+        {
+            (_uncommittedFor, _lastCommit) = (TimeSpan.Zero, ended);
+            return ended;
+        }
+
+        var waits = now.UncommittedBytes > 0;
+        _uncommittedFor = waits && last.UncommittedBytes > 0 ? _uncommittedFor + elapsed : TimeSpan.Zero;
+        if (!waits) _lastCommit = TimeSpan.Zero;
+        return _uncommittedFor > _lastCommit ? _uncommittedFor : _lastCommit;
     }
 
     /// <summary>Sockets are asked for on the reactors' threads while some hold much, and what came by the next tick is used: a tick waits for nobody.</summary>

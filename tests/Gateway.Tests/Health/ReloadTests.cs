@@ -84,8 +84,8 @@ public sealed class ReloadTests : IDisposable
     [Fact]
     public async Task A_node_takes_the_signal()
     {
-        var file = _folder.Write("node.json", """{ "alert-commit": "100ms" }""");
-        await using var node = new NodeProcess(_folder.File("data"), "--config", file, "--reactors", "1", "--segment-size", "8MiB", "--log-memory", "8MiB");
+        var file = _folder.Write("node.json", """{ "alert-commit": "100ms", "reactors": 1 }""");
+        await using var node = new NodeProcess(_folder.File("data"), "--config", file, "--segment-size", "8MiB", "--log-memory", "8MiB");
         await node.StartAsync();
         File.WriteAllText(file, """{ "alert-commit": "300ms", "reactors": 2 }""");
 
