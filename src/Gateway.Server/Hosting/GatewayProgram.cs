@@ -48,7 +48,8 @@ internal sealed record GatewayProgram(
         try
         {
             Signals.Register();
-            return await new NodeHost(options, CreateNode, Signals, Output, Errors, Time).RunAsync(resolution.Notes);
+            using var manager = ServiceNotifier.Of(Environment, System.Environment.ProcessId, Time);
+            return await new NodeHost(options, CreateNode, Signals, Output, Errors, manager, Time).RunAsync(resolution.Notes);
         }
         catch (Exception e)
         {
