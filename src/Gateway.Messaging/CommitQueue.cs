@@ -1,3 +1,4 @@
+using Gateway.Messaging.Pools;
 using Gateway.Messaging.Queues;
 
 namespace Gateway.Messaging;
@@ -44,16 +45,15 @@ internal struct PendingCommit
 
 /// <summary>
 /// Records appended and not yet durable, oldest first, with the bodies that an up-to-date recipient will be sent without a read.
-/// A ring of structures that grows to its bound, and beside it a ring of bytes that never grows: a body that finds no room there is
+/// A ring of structures that grows to its bound and shrinks again, and beside it a ring of bytes that never grows: a body that finds no room there is
 /// simply read back from the log. Owned by the home. Invariant: positions rise.
 /// </summary>
-internal sealed class CommitQueue
+internal sealed class CommitQueue : IElastic
 {
     private readonly int _maxCount;
     private readonly byte[] _hot;
     private readonly QueueGauge? _gauge;
-    private PendingCommit[] _ring = new PendingCommit[256];
-    private int _head;
+    private readonly ElasticQueue<PendingCommit> _pending = new();
     private long _hotHead;
     private long _hotTail;
 
@@ -64,7 +64,11 @@ internal sealed class CommitQueue
         _hot = new byte[(int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)hotBytes)];
     }
 
-    public int Count { get; private set; }
+    public int Count => _pending.Count;
+
+    /// <summary>Entries that there is memory for.</summary>
+    public int Capacity => _pending.Capacity;
+
     public bool IsFull => Count >= _maxCount;
 
     /// <summary>The lowest sequence among them: every entry below it is durable. The highest value when there is none.</summary>
@@ -74,7 +78,7 @@ internal sealed class CommitQueue
         {
             for (var i = 0; i < Count; i++)
             {
-                ref var pending = ref _ring[(_head + i) & (_ring.Length - 1)];
+                ref var pending = ref _pending[i];
                 if (pending.Sequence != 0) return pending.Sequence;
             }
 
@@ -85,26 +89,24 @@ internal sealed class CommitQueue
     /// <summary>Adds a commit to wait for. With <paramref name="keepHot"/> its body is kept if the ring has room.</summary>
     public void Enqueue(in PendingCommit pending, ReadOnlySpan<byte> body, bool keepHot, long nowMs)
     {
-        if (Count == _ring.Length) Grow();
-        ref var slot = ref _ring[(_head + Count) & (_ring.Length - 1)];
+        ref var slot = ref _pending.Append();
         slot = pending;
         slot.BodyBytes = body.Length;
         slot.AddedAtMs = nowMs;
         _gauge?.EnterLast(nowMs);
         slot.HotOffset = keepHot ? Keep(body) : -1;
-        Count++;
     }
 
     /// <summary>The oldest, when it is durable. The reference and its body are good until <see cref="Dequeue"/>.</summary>
     public bool TryPeek(long committedThrough, out PendingCommit pending)
     {
-        if (Count == 0 || _ring[_head].Position > committedThrough)
+        if (Count == 0 || _pending[0].Position > committedThrough)
         {
             pending = default;
             return false;
         }
 
-        pending = _ring[_head];
+        pending = _pending[0];
         return true;
     }
 
@@ -112,14 +114,17 @@ internal sealed class CommitQueue
 
     public void Dequeue()
     {
-        ref var oldest = ref _ring[_head];
+        var oldest = _pending.Dequeue();
         // Bodies leave in the order they came; the gap that a wrap left in front of one goes with it.
         if (oldest.HotOffset >= 0) _hotHead += Distance(oldest.HotOffset, _hotHead) + oldest.BodyBytes;
-        _head = (_head + 1) & (_ring.Length - 1);
         // An empty ring begins anew at its start: memory that it never filled is never touched.
-        if (--Count == 0) _hotHead = _hotTail = 0;
-        _gauge?.LeaveFirst(_ring[_head].AddedAtMs);
+        if (Count == 0) _hotHead = _hotTail = 0;
+        _gauge?.LeaveFirst(Count == 0 ? 0 : _pending[0].AddedAtMs);
     }
+
+    public void Roll() => _pending.Roll();
+
+    public bool GiveBack() => _pending.GiveBack();
 
     private int Keep(ReadOnlySpan<byte> body)
     {
@@ -133,12 +138,4 @@ internal sealed class CommitQueue
     }
 
     private int Distance(int offset, long head) => (offset - (int)(head & (_hot.Length - 1))) & (_hot.Length - 1);
-
-    private void Grow()
-    {
-        var larger = new PendingCommit[_ring.Length * 2];
-        for (var i = 0; i < Count; i++) larger[i] = _ring[(_head + i) & (_ring.Length - 1)];
-        _ring = larger;
-        _head = 0;
-    }
 }

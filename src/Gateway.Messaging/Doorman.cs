@@ -1,3 +1,4 @@
+using Gateway.Messaging.Pools;
 using Gateway.Protocol;
 
 namespace Gateway.Messaging;
@@ -29,18 +30,27 @@ public sealed class Doorman
     private readonly IDeviceKeys _keys;
     private readonly Action<Span<byte>> _fillNonce;
     private readonly Slab<Handshake> _handshakes;
+    private readonly Housekeeping _keeping;
 
     /// <summary><paramref name="fillNonce"/> fills a span with bytes that no client can guess.</summary>
-    public Doorman(IConnections connections, IDeviceKeys keys, Action<Span<byte>> fillNonce, int maxHandshakes)
+    public Doorman(IConnections connections, IDeviceKeys keys, Action<Span<byte>> fillNonce, int maxHandshakes, int keepUnusedMs = 10_000)
     {
         _connections = connections;
         _keys = keys;
         _fillNonce = fillNonce;
         _handshakes = new Slab<Handshake>(maxHandshakes);
+        _keeping = new Housekeeping(keepUnusedMs);
+        _keeping.Add(_handshakes);
     }
 
     /// <summary>Handshakes under way.</summary>
     public int Count => _handshakes.Count;
+
+    /// <summary>Bytes kept for handshakes.</summary>
+    public long HeldBytes => _handshakes.HeldBytes;
+
+    /// <summary>Every so often: what a storm of handshakes took and nobody has needed for <c>keepUnusedMs</c> is given back.</summary>
+    public void OnTurn(long nowMs) => _keeping.Run(nowMs);
 
     /// <summary>Starts a handshake: its index, or 0 when there are too many.</summary>
     public uint Begin() => _handshakes.Rent();

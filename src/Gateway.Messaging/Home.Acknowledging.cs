@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Gateway.Messaging.Pools;
 using Gateway.Protocol;
 
 namespace Gateway.Messaging;
@@ -19,13 +20,13 @@ public sealed partial class Home
     private readonly Slab<OwedReceipt> _owed;
 
     /// <summary>Sessions with acknowledgements to work off this turn; each is in it once (<see cref="SessionFlags.AckListed"/>).</summary>
-    private readonly Queue<uint> _ackList = new();
+    private readonly ElasticQueue<uint> _ackList = new();
 
     /// <summary>Sessions whose acknowledgements found no room; tried again after <see cref="RetryIntervalMs"/>.</summary>
-    private readonly Queue<uint> _blockedAcks = new();
+    private readonly ElasticQueue<uint> _blockedAcks = new();
 
     /// <summary>Sessions whose receipts found no credit to a home, one queue a home; tried again when there is some, before any sender.</summary>
-    private readonly Queue<uint>[] _acksWithoutCredit;
+    private readonly ElasticQueue<uint>[] _acksWithoutCredit;
 
     private ErrorCode OnAcknowledge(uint index, ref Session s, ReadOnlySpan<byte> payload)
     {

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Gateway.Messaging.Pools;
 using Gateway.Protocol;
 
 namespace Gateway.Messaging;
@@ -7,16 +8,16 @@ namespace Gateway.Messaging;
 public sealed partial class Home
 {
     private readonly Slab<DeliveredEntry> _delivered;
-    private readonly Queue<SessionRef> _waitingForPage = new();
+    private readonly ElasticQueue<SessionRef> _waitingForPage = new();
 
     /// <summary>
     /// Cursors stopped in the turn before by unsent output or the bound on delivered entries. What a burst leaves unsent within a turn the kernel
     /// may take whole at its end, and then nothing is drained later that <see cref="OnDrained"/> could tell.
     /// </summary>
-    private readonly Queue<SessionRef> _stopped = new();
+    private readonly ElasticQueue<SessionRef> _stopped = new();
 
     /// <summary>Those that were still stopped then; looked at again after <see cref="RetryIntervalMs"/>.</summary>
-    private readonly Queue<SessionRef> _stillStopped = new();
+    private readonly ElasticQueue<SessionRef> _stillStopped = new();
 
     private ErrorCode OnCredit(uint index, ref Session s, ReadOnlySpan<byte> payload)
     {

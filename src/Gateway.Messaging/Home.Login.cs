@@ -1,3 +1,4 @@
+using Gateway.Messaging.Pools;
 using Gateway.Protocol;
 
 namespace Gateway.Messaging;
@@ -14,7 +15,7 @@ public sealed partial class Home
     private ulong _floorAtStart;
 
     /// <summary>Logins whose fresh incarnation is not durable yet, in the order of the commit queue.</summary>
-    private readonly Queue<Login> _awaitingWelcome = new();
+    private readonly ElasticQueue<Login> _awaitingWelcome = new();
 
     private uint _epoch;
     private uint _generation = 1;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Gateway.Messaging.Pools;
 using Gateway.Protocol;
 
 namespace Gateway.Messaging;
@@ -12,7 +13,7 @@ public sealed partial class Home
     private readonly RecentRefusals[] _refusals;
 
     /// <summary>Operators' callbacks, in the order of the commit queue.</summary>
-    private readonly Queue<Action> _callBacks = new();
+    private readonly ElasticQueue<Action> _callBacks = new();
 
     /// <summary>Devices whose key epoch is appended and not yet durable; an operator's doing, so few.</summary>
     private readonly List<ulong> _changingKeys = [];
@@ -20,7 +21,7 @@ public sealed partial class Home
     private long _lastPosition;
 
     /// <summary>Receipts that found no room in the log. At most one a request in flight, so bounded by the reply slots of the other homes.</summary>
-    private readonly Queue<WaitingReceipt> _waitingReceipts = new();
+    private readonly ElasticQueue<WaitingReceipt> _waitingReceipts = new();
 
     /// <summary>Calls back once everything appended here so far is durable: the moment at which a snapshot of this home is true.</summary>
     public void WhenDurable(Action callBack)

@@ -1,3 +1,4 @@
+using Gateway.Messaging.Pools;
 using Gateway.Protocol;
 
 namespace Gateway.Messaging;
@@ -7,7 +8,7 @@ public sealed partial class Home
 {
     private readonly Slab<HeldSend> _held;
     private readonly uint[] _repliesSeen;
-    private readonly Queue<SessionRef>[] _waitingForCredit;
+    private readonly ElasticQueue<SessionRef>[] _waitingForCredit;
 
     /// <summary>
     /// Takes a send to its recipient's home. False without an error: no credit to that home, the frame must be handed over again.

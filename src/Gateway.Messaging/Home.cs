@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using Gateway.Messaging.Pools;
 using Gateway.Protocol;
 
 namespace Gateway.Messaging;
@@ -37,6 +39,7 @@ public sealed partial class Home
 
     private readonly WindowTable _windows = new();
     private readonly SessionTable _sessions;
+    private readonly Housekeeping _keeping;
     private long _nowMs;
     private ulong _unixMicros;
     private long _retriedAtMs;
@@ -61,14 +64,20 @@ public sealed partial class Home
         _commits = new CommitQueue(options.MaxUncommitted, options.HotBytes, _commitGauge);
         _refusals = new RecentRefusals[homes];
         _repliesSeen = new uint[homes];
-        _waitingForCredit = new Queue<SessionRef>[homes];
-        _acksWithoutCredit = new Queue<uint>[homes];
+        _waitingForCredit = new ElasticQueue<SessionRef>[homes];
+        _acksWithoutCredit = new ElasticQueue<uint>[homes];
         for (var i = 0; i < homes; i++)
         {
             _refusals[i] = new RecentRefusals();
-            _waitingForCredit[i] = new Queue<SessionRef>();
-            _acksWithoutCredit[i] = new Queue<uint>();
+            _waitingForCredit[i] = new ElasticQueue<SessionRef>();
+            _acksWithoutCredit[i] = new ElasticQueue<uint>();
         }
+
+        _keeping = new Housekeeping(options.KeepUnusedMs);
+        _keeping.Add(_held, _delivered, _owed, _commits, _ackList, _blockedAcks, _waitingForPage, _stopped, _stillStopped, _awaitingWelcome, _callBacks, _waitingReceipts);
+        _keeping.Add(_waitingForCredit);
+        _keeping.Add(_acksWithoutCredit);
+        _sessions.AddTo(_keeping);
     }
 
     /// <summary>A session as it is noted in a queue; stale once the epoch differs.</summary>
@@ -90,6 +99,11 @@ public sealed partial class Home
 
     /// <summary>Appended entries whose commit somebody waits for.</summary>
     public int Uncommitted => _commits.Count;
+
+    /// <summary>Bytes kept of what is there only while something is under way: sessions, delivered entries, receipts owed, waiting commits and logins.</summary>
+    public long HeldBytes =>
+        _sessions.HeldBytes + _delivered.HeldBytes + _owed.HeldBytes + _held.HeldBytes
+        + (long)_commits.Capacity * Unsafe.SizeOf<PendingCommit>() + (long)_awaitingWelcome.Capacity * Login.SizeBytes;
 
     /// <summary>Entries delivered and not acknowledged.</summary>
     public int DeliveredUnacknowledged => _delivered.Count;
@@ -185,6 +199,7 @@ public sealed partial class Home
             RetryTellings();
             SweepWindows();
             TellAbsent();
+            _keeping.Run(_nowMs);
         }
 
         WorkOffAcknowledgements();
@@ -272,7 +287,7 @@ public sealed partial class Home
         }
 
         var head = new EphemeralNotice { Kind = HomeMessageKind.Ephemeral, EphemeralKind = (byte)frame.Kind, To = frame.Peer.Value, From = s.Key };
-        Span<byte> message = stackalloc byte[System.Runtime.CompilerServices.Unsafe.SizeOf<EphemeralNotice>() + Wire.MaxEphemeralBytes];
+        Span<byte> message = stackalloc byte[Unsafe.SizeOf<EphemeralNotice>() + Wire.MaxEphemeralBytes];
         var bytes = HomeMessage.Bytes(in head);
         bytes.CopyTo(message);
         frame.Data.CopyTo(message[bytes.Length..]);

@@ -44,6 +44,9 @@ public sealed record HomeOptions
     /// <summary>Keeps what <see cref="Home.ReadQueues"/> tells; off, it tells nothing and costs nothing.</summary>
     public bool MeasureQueues { get; init; } = true;
 
+    /// <summary>What a burst took and nobody has needed for this long, or up to twice as long, is given back.</summary>
+    public int KeepUnusedMs { get; init; } = 10_000;
+
     /// <summary>The hint that goes with a temporary refusal.</summary>
     public uint RetryAfterMs { get; init; } = 1_000;
 

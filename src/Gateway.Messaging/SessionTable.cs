@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Gateway.Messaging.Pools;
 
 namespace Gateway.Messaging;
 
@@ -42,12 +43,17 @@ internal sealed class SessionTable(WindowTable windows)
     private readonly Slab<Session> _busy = new(int.MaxValue);
 
     /// <summary>Opened in this turn: to be looked at once at its end. Each is in it once (<see cref="Session.Opened"/>).</summary>
-    private readonly Queue<uint> _opened = new();
+    private readonly ElasticQueue<uint> _opened = new();
 
     public int Count => _places.Count;
 
     /// <summary>Sessions that are whole.</summary>
     public int BusyCount => _busy.Count;
+
+    /// <summary>Bytes of the chunks of both kinds.</summary>
+    public long HeldBytes => _places.HeldBytes + _busy.HeldBytes;
+
+    public void AddTo(Housekeeping keeping) => keeping.Add(_places, _busy, _opened);
 
     /// <summary>One past the highest index ever given out; what lies below may be free.</summary>
     public uint End => _places.End;

@@ -1,34 +1,37 @@
 using System.Runtime.CompilerServices;
+using Gateway.Messaging.Pools;
 
 namespace Gateway.Messaging;
 
 /// <summary>
 /// Structures in chunks, addressed by an index that stays theirs until returned: 1 and up, 0 means none. Grows by a chunk and never
-/// moves what it holds, so a reference stays good across growth, and nothing is left for the collector. Owned by one thread. Bounded by
-/// <c>maxCount</c>. A returned structure's first four bytes link it to the next free one; the rest stays as it was until it is rented again.
+/// moves what it holds, so a reference stays good across growth, and nothing is left for the collector; what a burst took is given back by the
+/// chunk. Owned by one thread. Bounded by <c>maxCount</c>. A place that nobody has reads as zeros or as what was there last, and is not
+/// written to.
 /// </summary>
-internal sealed class Slab<T> where T : unmanaged
+internal sealed class Slab<T> : IElastic where T : unmanaged
 {
     // Small, so that many homes of few devices do not each hold a large chunk half empty.
     private const int ChunkShift = 8;
     private const int ChunkSize = 1 << ChunkShift;
 
+    // Where a chunk is not there: an old index finds nobody.
+    private static readonly T[] Nobody = GC.AllocateArray<T>(ChunkSize, pinned: true);
+
+    private readonly PlaceMap _map = new(ChunkSize, firstPlace: 1);
     private readonly int _maxCount;
     private T[][] _chunks = [];
-    private uint _free;
-    private uint _next = 1;
 
-    public Slab(int maxCount)
-    {
-        if (Unsafe.SizeOf<T>() < sizeof(uint)) throw new ArgumentException($"{typeof(T).Name} has no room for the link of a free one.");
-        _maxCount = maxCount;
-    }
+    public Slab(int maxCount) => _maxCount = maxCount;
 
-    public int Count { get; private set; }
+    public int Count => _map.Count;
     public bool IsFull => Count == _maxCount;
 
+    /// <summary>Bytes of the chunks that are there.</summary>
+    public long HeldBytes => (long)_map.Chunks * ChunkSize * Unsafe.SizeOf<T>();
+
     /// <summary>One past the highest index ever given out.</summary>
-    public uint End => _next;
+    public uint End => _map.End;
 
     public ref T this[uint index] => ref _chunks[index >> ChunkShift][index & (ChunkSize - 1)];
 
@@ -36,30 +39,34 @@ internal sealed class Slab<T> where T : unmanaged
     public uint Rent()
     {
         if (Count == _maxCount) return 0;
-        Count++;
-        if (_free != 0)
+        var index = _map.Take(out var isNew);
+        if (isNew) MakeChunk((int)(index >> ChunkShift));
+        this[index] = default;
+        return index;
+    }
+
+    public void Return(uint index) => _map.Return(index);
+
+    public void Roll() => _map.Roll();
+
+    public bool GiveBack()
+    {
+        var chunk = _map.TakeSurplus();
+        if (chunk < 0) return false;
+        _chunks[chunk] = Nobody;
+        return true;
+    }
+
+    private void MakeChunk(int chunk)
+    {
+        if (chunk >= _chunks.Length)
         {
-            var index = _free;
-            ref var structure = ref this[index];
-            _free = Link(ref structure);
-            structure = default;
-            return index;
+            var before = _chunks.Length;
+            Array.Resize(ref _chunks, Math.Max(4, chunk * 2));
+            _chunks.AsSpan(before).Fill(Nobody);
         }
 
-        var chunk = (int)(_next >> ChunkShift);
-        if (chunk == _chunks.Length) Array.Resize(ref _chunks, Math.Max(4, chunk * 2));
-        // Pinned, which puts it where no collection copies it; it lives as long as the slab.
-        _chunks[chunk] ??= GC.AllocateArray<T>(ChunkSize, pinned: true);
-        return _next++;
+        // Pinned, which puts it where no collection copies it.
+        _chunks[chunk] = GC.AllocateArray<T>(ChunkSize, pinned: true);
     }
-
-    public void Return(uint index)
-    {
-        Count--;
-        Link(ref this[index]) = _free;
-        _free = index;
-    }
-
-    // SAFETY: T holds no references and, by the constructor's check, at least these four bytes; nobody else uses a free structure's.
-    private static ref uint Link(ref T structure) => ref Unsafe.As<T, uint>(ref structure);
 }

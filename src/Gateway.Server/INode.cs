@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using Gateway.Protocol;
 using Gateway.Server.Metrics;
+using Gateway.Transport;
 
 namespace Gateway.Server;
 
@@ -17,6 +18,12 @@ public interface INode : IAsyncDisposable
     /// <c>native  tcp://127.0.0.1:5240</c>. The shell adds the operator's endpoint and prints them in order.
     /// </summary>
     IReadOnlyList<string> EndpointLines { get; }
+
+    /// <summary>
+    /// What drives the sockets (never <see cref="IoBackend.Auto"/>), and for how many connections its descriptors suffice; known once
+    /// <see cref="StartAsync"/> returned.
+    /// </summary>
+    (IoBackend Io, long Connections) Backend { get; }
 
     /// <summary>Cheap; asked on every <c>/readyz</c>.</summary>
     NodeReadiness Readiness { get; }
@@ -56,6 +63,12 @@ public interface INode : IAsyncDisposable
 
     /// <summary>Authenticated sessions, at most <paramref name="limit"/> (1 to 10,000), in no order.</summary>
     Task<IReadOnlyList<ConnectionStatus>> ListConnectionsAsync(int limit, CancellationToken cancel);
+
+    /// <summary>
+    /// The first <paramref name="count"/> (1 to 1,000) of all connections, those before their login included. Walks over all of them, a slice a
+    /// turn of each reactor; one such walk at a time, others wait for it.
+    /// </summary>
+    Task<ConnectionTop> TopConnectionsAsync(ConnectionRank by, int count, CancellationToken cancel);
 
     /// <summary>What the mailbox holds and who reads it. Every address has a mailbox: one never used is all zeros.</summary>
     Task<MailboxStatus> GetMailboxAsync(Address address, CancellationToken cancel);

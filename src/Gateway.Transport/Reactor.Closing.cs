@@ -1,5 +1,6 @@
 using Gateway.Transport.Connections;
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport;
 
@@ -13,7 +14,7 @@ public sealed partial class Reactor
 {
     private const int MaxClosingWaits = 2000;
 
-    private readonly Queue<Death> _dead = new();
+    private readonly ElasticQueue<Death> _dead = new();
 
     /// <summary>
     /// Hands over what was written, then closes; <see cref="ReactorGroupOptions.LingerTimeoutMs"/> bounds it. No further

@@ -1,5 +1,6 @@
 using Gateway.Transport.Buffers;
 using Gateway.Transport.Connections;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport;
 
@@ -9,7 +10,7 @@ namespace Gateway.Transport;
 /// </summary>
 public sealed partial class Reactor
 {
-    private readonly IdQueue _overBudget = new();
+    private readonly ElasticQueue<ConnectionId> _overBudget = new();
     private uint _budgetTick;
     // The slot whose bytes the handler is reading.
     private uint _presenting = ConnectionSlot.None;

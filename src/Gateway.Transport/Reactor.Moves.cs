@@ -1,6 +1,8 @@
 using System.Buffers;
 using Gateway.Transport.Connections;
 using Gateway.Transport.Inbox;
+using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport;
 
@@ -11,8 +13,8 @@ namespace Gateway.Transport;
 /// </summary>
 public sealed partial class Reactor
 {
-    private readonly Queue<Departure> _departures = new();
-    private readonly Stack<MoveRecord> _moveRecords = new();
+    private readonly ElasticQueue<Departure> _departures = new();
+    private readonly SpareRecords _spareRecords = new();
 
     /// <summary>
     /// Sends a request (head, then body) and reserves its reply's slot. False when that reactor already owes
@@ -54,7 +56,7 @@ public sealed partial class Reactor
         if (IsNone(ref slot)) return;
         slot.State = SlotState.Moving;
         _backend.CancelReceive(c.Slot);
-        if (!_moveRecords.TryPop(out var record)) record = new MoveRecord();
+        var record = _spareRecords.Take();
         record.SetContext(context);
         _departures.Enqueue(new Departure(c, toReactor, record));
     }
@@ -70,13 +72,15 @@ public sealed partial class Reactor
         }
     }
 
-    /// <summary>False: an operation on it is still under way, or the kernel has no descriptor for the journey; the next turn tries again.</summary>
+    /// <summary>False: it, or another operation on it, is still under way, or the target has no place for it; the next turn asks again.</summary>
     private bool TryDepart(ref ConnectionSlot slot, in Departure departure)
     {
         var record = departure.Record;
         var index = departure.Id.Slot;
-        var descriptor = _backend.Detach(index, out var idle);
-        if (descriptor < 0) return false;
+        var target = _group.Reactors[departure.To];
+        var handed = _backend.HandOver(index, target._backend, out var idle);
+        if (handed == -Errno.ENFILE) target.Wake();
+        if (handed < 0) return false;
         _wheel.Cancel(index);
         if (slot.Input != 0)
         {
@@ -92,7 +96,7 @@ public sealed partial class Reactor
         record.Flags = slot.Flags & SlotFlags.InHandshake;
         record.Deadline = slot.Deadline;
         record.LastReceived = slot.LastReceived;
-        record.Descriptor = descriptor;
+        record.Handed = handed;
         LeaveHandshake(ref slot);
         slot.State = SlotState.Dead;
         if (idle) _table.Release(index);
@@ -100,6 +104,9 @@ public sealed partial class Reactor
         _inbox.Move(departure.To, record);
         return true;
     }
+
+    /// <summary>A connection that was on its way here when its group stopped. After the thread has ended.</summary>
+    internal void Discard(MoveRecord record) => _backend.Discard(record.Handed);
 
     private void TakeUnsent(ref ConnectionSlot slot, MoveRecord record)
     {
@@ -129,7 +136,7 @@ public sealed partial class Reactor
         slot.Deadline = record.Deadline;
         slot.LastReceived = record.LastReceived;
         if (slot.Has(SlotFlags.InHandshake)) EnterHandshake(ref slot);
-        var attached = _backend.Adopt(index, record.Descriptor);
+        var attached = _backend.Take(index, record.Handed);
         ArmEarliest(ref slot, index);
         // What the old handler wrote comes before anything the new one writes.
         if (record.Unsent.Length != 0) CarryUnsent(ref slot, id, record.Unsent);
@@ -147,8 +154,7 @@ public sealed partial class Reactor
         }
 
         ReceiveMore(ref slot, index);
-        record.Clear();
-        if (_moveRecords.Count < Options.MoveLaneSlots) _moveRecords.Push(record);
+        if (_spareRecords.Count < Options.MoveLaneSlots) _spareRecords.Put(record);
     }
 
     private void CarryUnsent(ref ConnectionSlot slot, ConnectionId id, ReadOnlySpan<byte> unsent)

@@ -1,6 +1,7 @@
 using Gateway.Transport.Backend;
 using Gateway.Transport.Buffers;
 using Gateway.Transport.Connections;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport;
 
@@ -10,8 +11,8 @@ namespace Gateway.Transport;
 /// </summary>
 public sealed partial class Reactor
 {
-    private readonly IdQueue _submitted = new();
-    private readonly IdQueue _drained = new();
+    private readonly ElasticQueue<ConnectionId> _submitted = new();
+    private readonly ElasticQueue<ConnectionId> _drained = new();
     // What is written to a connection that is gone lands here.
     private byte[] _discarded = [];
 

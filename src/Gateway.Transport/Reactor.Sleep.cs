@@ -30,8 +30,16 @@ public sealed partial class Reactor
     /// <summary>The waker's half, after its store and a full fence.</summary>
     internal void WakeIfAsleep()
     {
-        if (Volatile.Read(ref _asleep) != 0 && Interlocked.Exchange(ref _asleep, 0) != 0) _backend.Wake();
+        if (TryTakeMarkDown()) _backend.Wake();
     }
+
+    /// <summary>The same by a reactor of the group, on its thread.</summary>
+    internal void WakeIfAsleep(Reactor by)
+    {
+        if (TryTakeMarkDown()) by._backend.WakeOther(_backend);
+    }
+
+    private bool TryTakeMarkDown() => Volatile.Read(ref _asleep) != 0 && Interlocked.Exchange(ref _asleep, 0) != 0;
 
     private bool TryFallAsleep()
     {

@@ -5,6 +5,7 @@ using Gateway.Transport.Backend;
 using Gateway.Transport.Buffers;
 using Gateway.Transport.Connections;
 using Gateway.Transport.Inbox;
+using Gateway.Transport.Pools;
 using Gateway.Transport.Timers;
 
 namespace Gateway.Transport;
@@ -37,8 +38,9 @@ public sealed partial class Reactor
     private readonly TimerWheel _wheel;
     private readonly ReactorInbox _inbox;
     private readonly PostQueue _posts;
-    private readonly IdQueue _resumed = new();
-    private readonly IdQueue _dirty = new();
+    private readonly Housekeeping _keeping;
+    private readonly ElasticQueue<ConnectionId> _resumed = new();
+    private readonly ElasticQueue<ConnectionId> _dirty = new();
     private readonly ReactorMeters _meters = new();
     private IReactorHandler _handler = null!;
     private Thread? _owner;
@@ -64,6 +66,10 @@ public sealed partial class Reactor
         _wheel = new TimerWheel(_table, WheelBuckets, _nowTick);
         _inbox = new ReactorInbox(index, lanes, peers, Options);
         _posts = new PostQueue(Options.PostSlots, _clock);
+        _keeping = new Housekeeping(Options.KeepUnusedMs);
+        _keeping.Add(_table, _segments, _leases, _outputs, _resumed, _dirty, _submitted, _drained, _overBudget, _departures, _dead, _spareRecords);
+        _inbox.AddTo(_keeping);
+        _backend.AddTo(_keeping);
     }
 
     /// <summary>0 to the group's reactors minus 1.</summary>
@@ -76,6 +82,9 @@ public sealed partial class Reactor
 
     /// <summary>What the reactor has done and holds. Any thread.</summary>
     public ReactorCounters Counters => _meters.Read(_budget);
+
+    /// <summary>For tests.</summary>
+    internal IReactorBackend Backend => _backend;
 
     /// <summary>The loop, on the reactor's thread, until the group stops or the handler fails.</summary>
     internal void Run(Func<Reactor, IReactorHandler> handlerFactory)
@@ -218,6 +227,7 @@ public sealed partial class Reactor
         _meters.NoticesShed = _inbox.NoticesShed;
         if (_meters.SampledTick == _nowTick) return;
         _meters.SampledTick = _nowTick;
+        _keeping.Run(NowMs);
         _meters.AllocatedBytes = GC.GetAllocatedBytesForCurrentThread();
     }
 

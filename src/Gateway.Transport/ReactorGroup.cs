@@ -42,7 +42,7 @@ public sealed class ReactorGroup : IDisposable
         Action<Exception> onFatal,
         TimeProvider time,
         BackendChoice choice)
-        : this(options, handlerFactory, onFatal, time, choice.Factory) => Backend = choice.Reason;
+        : this(options, handlerFactory, onFatal, time, choice.Factory) => (Backend, Io, BackendConnections) = (choice.Reason, choice.Io, choice.Connections);
 
     internal ReactorGroup(
         ReactorGroupOptions options,
@@ -76,6 +76,12 @@ public sealed class ReactorGroup : IDisposable
 
     /// <summary>Which backend was chosen and why, in one line for the log.</summary>
     public string Backend { get; } = "";
+
+    /// <summary>What was chosen; never <see cref="IoBackend.Auto"/> but where a test brought its own.</summary>
+    public IoBackend Io { get; }
+
+    /// <summary>For how many connections the backend's descriptors suffice, over all reactors, whatever the options and memory allow.</summary>
+    public long BackendConnections { get; }
 
     /// <summary>Buffer memory of all reactors together, to within 256 KiB each. Any thread.</summary>
     public long BufferedBytes => NodeBudget.Bytes;
@@ -160,10 +166,10 @@ public sealed class ReactorGroup : IDisposable
         _disposed = true;
         foreach (var row in _lanes)
         {
-            foreach (var lanes in row)
+            for (var to = 0; to < row.Length; to++)
             {
-                while (lanes.Moves.TryRead(out var record)) _ = Syscalls.Close(record.Descriptor);
-                lanes.Dispose();
+                while (row[to].Moves.TryRead(out var record)) _reactors[to].Discard(record);
+                row[to].Dispose();
             }
         }
 

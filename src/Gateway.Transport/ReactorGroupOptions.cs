@@ -69,6 +69,9 @@ public sealed record ReactorGroupOptions
     /// <summary>Pipes kept for reuse.</summary>
     public int RetainedLeases { get; init; } = 1024;
 
+    /// <summary>What a burst took and nobody has needed for this long, or up to twice as long, is given back.</summary>
+    public int KeepUnusedMs { get; init; } = 10_000;
+
     /// <summary>Above this much buffer memory a reactor stops reading from connections that add to it.</summary>
     public long ReactorSoftBufferBytes { get; init; } = 128 << 20;
 
@@ -117,7 +120,7 @@ public sealed record ReactorGroupOptions
     /// <summary>With io_uring, the size of such a buffer; who sends more at a time does not count as busy but as bulky.</summary>
     public int BusyBufferBytes { get; init; } = 4096;
 
-    /// <summary>With io_uring, a connection counts as busy while no more than this passes between its receives.</summary>
+    /// <summary>With io_uring, a connection counts as busy while no more than this passes between its receives; 0: none ever does.</summary>
     public int BusyGapMs { get; init; } = 200;
 
     /// <summary>The errno that takes an accept's place, 0: none. For tests that need accepting to fail.</summary>
@@ -145,6 +148,7 @@ public sealed record ReactorGroupOptions
         Range(MaxUnsentBytes, 1, 1 << 30, nameof(MaxUnsentBytes));
         Range(MaxKeptInputBytes, 1, 1 << 30, nameof(MaxKeptInputBytes));
         Range(RetainedBufferBytes, 0, long.MaxValue, nameof(RetainedBufferBytes));
+        Range(KeepUnusedMs, 1, 3_600_000, nameof(KeepUnusedMs));
         Range(RetainedLeases, 1, 1 << 20, nameof(RetainedLeases));
         Range(ReactorSoftBufferBytes, 1, long.MaxValue, nameof(ReactorSoftBufferBytes));
         Range(ReactorHardBufferBytes, ReactorSoftBufferBytes, long.MaxValue, nameof(ReactorHardBufferBytes));
@@ -161,7 +165,7 @@ public sealed record ReactorGroupOptions
         Range(BusyBuffers, 1, 1 << 15, nameof(BusyBuffers));
         if (!int.IsPow2(BusyBuffers)) throw new ArgumentException($"{nameof(BusyBuffers)} is {BusyBuffers}; it must be a power of two.");
         Range(BusyBufferBytes, 256, 1 << 20, nameof(BusyBufferBytes));
-        Range(BusyGapMs, 1, 60_000, nameof(BusyGapMs));
+        Range(BusyGapMs, 0, 60_000, nameof(BusyGapMs));
         if (string.IsNullOrWhiteSpace(ThreadName)) throw new ArgumentException($"{nameof(ThreadName)} is empty.");
     }
 

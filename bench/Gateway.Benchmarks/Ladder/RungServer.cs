@@ -4,6 +4,7 @@ using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using System.Threading.Channels;
 using Gateway.Protocol;
 
 namespace Gateway.Benchmarks.Ladder;
@@ -17,6 +18,7 @@ internal sealed class RungServer : IAsyncDisposable
     private readonly Process _process;
     private readonly StringBuilder _errors = new();
     private readonly string _folder;
+    private readonly Channel<string> _said = Channel.CreateUnbounded<string>();
     private HttpClient? _operator;
     private Residents? _residents;
 
@@ -72,6 +74,23 @@ internal sealed class RungServer : IAsyncDisposable
         if (_operator is null) return null;
         var log = (await AskAsync("/ops/counters", stop))["log"]!;
         return new CommitCount((long)log["commits"]!, (long)log["bytesAppended"]!, (long)log["syncMicros"]!);
+    }
+
+    /// <summary>What the reactor of one of ours has done so far. The rung must be the transport's.</summary>
+    /// <exception cref="LadderException">It said nothing.</exception>
+    public async Task<RungCount> CountAsync(CancellationToken stop)
+    {
+        using (var ask = Process.Start("kill", ["-USR1", _process.Id.ToString(CultureInfo.InvariantCulture)])) await ask.WaitForExitAsync(stop);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(StopLimit);
+        try
+        {
+            return RungCount.Parse(await _said.Reader.ReadAsync(limit.Token));
+        }
+        catch (Exception e) when (e is OperationCanceledException or ChannelClosedException && !stop.IsCancellationRequested)
+        {
+            throw new LadderException($"{Rung.Name} does not say what it has counted:\n{Errors}", e);
+        }
     }
 
     /// <summary>What a node's operator port answers. The rung must have one.</summary>
@@ -135,7 +154,7 @@ internal sealed class RungServer : IAsyncDisposable
                 if (line.StartsWith("operator ", StringComparison.Ordinal)) operatorPort = LastNumberOf(line);
                 if (line != "gateway ready" && !line.StartsWith("listening ", StringComparison.Ordinal)) continue;
                 if (operatorPort != 0) _operator = OperatorOf(operatorPort);
-                _ = _process.StandardOutput.ReadToEndAsync(CancellationToken.None);
+                _ = HearAsync();
                 return;
             }
         }
@@ -146,6 +165,12 @@ internal sealed class RungServer : IAsyncDisposable
 
         await _process.WaitForExitAsync(stop);
         throw new LadderException($"{Rung.Name} ended with {_process.ExitCode} before it was ready:\n{Errors}");
+    }
+
+    private async Task HearAsync()
+    {
+        while (await _process.StandardOutput.ReadLineAsync(CancellationToken.None) is { } line) _said.Writer.TryWrite(line);
+        _said.Writer.Complete();
     }
 
     private string Errors

@@ -9,9 +9,9 @@ internal sealed class TransportRung : IDisposable
 {
     private readonly ReactorGroup _group;
 
-    public TransportRung(int port, IoBackend io, Func<Reactor, IReactorHandler> handler)
+    public TransportRung(int port, IoBackend io, Func<Reactor, IReactorHandler> handler, int busyGapMs = 200)
     {
-        var options = new ReactorGroupOptions { Reactors = 1, PinThreads = true, Io = io, MaxHandshakes = 16_384, MaxUnsentBytes = 256 * 1024 };
+        var options = new ReactorGroupOptions { BusyGapMs = busyGapMs, Reactors = 1, PinThreads = true, Io = io, MaxHandshakes = 16_384, MaxUnsentBytes = 256 * 1024 };
         _group = new ReactorGroup(options, handler, e => Environment.FailFast("A reactor failed.", e), TimeProvider.System);
         _group.Start();
         var errno = _group.Listen(new IPEndPoint(IPAddress.Loopback, port), 4096, out var bound);
@@ -20,6 +20,8 @@ internal sealed class TransportRung : IDisposable
     }
 
     public int Port { get; }
+
+    public ReactorCounters Counters => _group.Reactors[0].Counters;
 
     public void Dispose() => _group.Dispose();
 }
@@ -49,7 +51,7 @@ internal abstract class RungHandler(Reactor reactor) : IReactorHandler
     {
     }
 
-    public void OnMoved(ConnectionId c, int fromReactor, ReadOnlySpan<byte> context)
+    public virtual void OnMoved(ConnectionId c, int fromReactor, ReadOnlySpan<byte> context)
     {
     }
 
@@ -61,7 +63,7 @@ internal abstract class RungHandler(Reactor reactor) : IReactorHandler
     {
     }
 
-    public void OnNotice(int fromReactor, ReadOnlySpan<byte> message)
+    public virtual void OnNotice(int fromReactor, ReadOnlySpan<byte> message)
     {
     }
 

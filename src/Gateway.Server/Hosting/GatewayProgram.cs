@@ -9,13 +9,14 @@ namespace Gateway.Server.Hosting;
 /// <param name="Environment">All variables.</param>
 /// <param name="Folder">The working folder.</param>
 /// <param name="Limits">Of the process.</param>
+/// <param name="Machine">Of the machine, read when a node has started.</param>
 /// <param name="Output">What was asked for: help, effective options, endpoint lines.</param>
 /// <param name="Errors">Why not.</param>
 /// <param name="CreateNode">Builds the node.</param>
 /// <param name="Signals">Registered only when a node starts, so that everything else ends at the first Ctrl-C.</param>
 /// <param name="Time">For uptime and limits.</param>
 internal sealed record GatewayProgram(
-    IReadOnlyDictionary<string, string> Environment, string Folder, ProcessLimits Limits, TextWriter Output, TextWriter Errors,
+    IReadOnlyDictionary<string, string> Environment, string Folder, ProcessLimits Limits, Func<MachineFacts> Machine, TextWriter Output, TextWriter Errors,
     NodeBuilder CreateNode, TerminationSignals Signals, TimeProvider Time)
 {
     public static GatewayProgram OfThisProcess(NodeBuilder createNode, TerminationSignals signals)
@@ -23,7 +24,7 @@ internal sealed record GatewayProgram(
         var environment = System.Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
             .ToDictionary(v => (string)v.Key, v => (string?)v.Value ?? "", StringComparer.Ordinal);
         return new GatewayProgram(
-            environment, Directory.GetCurrentDirectory(), ProcessLimits.Read(), Console.Out, Console.Error, createNode, signals, TimeProvider.System);
+            environment, Directory.GetCurrentDirectory(), ProcessLimits.Read(), () => MachineFacts.Read("/"), Console.Out, Console.Error, createNode, signals, TimeProvider.System);
     }
 
     public async Task<int> RunAsync(IReadOnlyList<string> arguments)
@@ -49,7 +50,7 @@ internal sealed record GatewayProgram(
         {
             Signals.Register();
             using var manager = ServiceNotifier.Of(Environment, System.Environment.ProcessId, Time);
-            return await new NodeHost(options, CreateNode, Signals, Output, Errors, manager, Time).RunAsync(resolution.Notes);
+            return await new NodeHost(options, CreateNode, Signals, Output, Errors, manager, Time, Machine).RunAsync(resolution.Notes);
         }
         catch (Exception e)
         {

@@ -22,6 +22,7 @@ internal sealed class NodeHost
     private readonly TextWriter _errors;
     private readonly ServiceNotifier _manager;
     private readonly TimeProvider _time;
+    private readonly Func<MachineFacts> _machine;
 
     /// <param name="options">Checked.</param>
     /// <param name="createNode">Called once, before anything is bound.</param>
@@ -30,9 +31,10 @@ internal sealed class NodeHost
     /// <param name="errors">Why it could not start, one line.</param>
     /// <param name="manager">Of services; hears of readiness, of the end, and that the node lives. Whoever made it disposes it.</param>
     /// <param name="time">For uptime and limits.</param>
+    /// <param name="machine">Asked once the node runs, when what it found on the disk has its memory.</param>
     public NodeHost(
         GatewayOptions options, NodeBuilder createNode, TerminationSignals signals, TextWriter output, TextWriter errors,
-        ServiceNotifier manager, TimeProvider time)
+        ServiceNotifier manager, TimeProvider time, Func<MachineFacts> machine)
     {
         _options = options;
         _createNode = createNode;
@@ -41,6 +43,7 @@ internal sealed class NodeHost
         _errors = errors;
         _manager = manager;
         _time = time;
+        _machine = machine;
     }
 
     /// <summary>This build's version as <c>--version</c> and <c>/status</c> show it.</summary>
@@ -83,6 +86,7 @@ internal sealed class NodeHost
         if (!await StartAsync(node, log)) return ExitCode.Ok;
         foreach (var line in node.EndpointLines) await _output.WriteLineAsync(line);
         await _output.WriteLineAsync(http.EndpointLine);
+        foreach (var line in ConnectionRoom.Of(_options, node.Backend, _machine()).Lines) await _output.WriteLineAsync(line);
         await _output.WriteLineAsync("gateway ready");
         await _output.FlushAsync();
         _manager.Ready();

@@ -51,6 +51,8 @@ internal sealed partial class GatewayNode : INode
 
     public IReadOnlyList<string> EndpointLines { get; private set; } = [];
 
+    public (IoBackend Io, long Connections) Backend { get; private set; }
+
     public NodeReadiness Readiness
     {
         get => Volatile.Read(ref _readiness).Value;
@@ -99,6 +101,7 @@ internal sealed partial class GatewayNode : INode
         }
 
         _log.LogInformation("{Backend}", _group.Backend);
+        Backend = (_group.Io, _group.BackendConnections);
         _group.Start();
         _running = true;
         Listen();
@@ -259,6 +262,7 @@ internal sealed partial class GatewayNode : INode
             _group?.Dispose();
         });
         _revoking.Dispose();
+        _listing.Dispose();
     }
 
     /// <summary>What homes tell the node.</summary>

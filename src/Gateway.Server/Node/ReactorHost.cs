@@ -71,6 +71,13 @@ internal sealed class ReactorHost : IReactorHandler
         Home.SendGoAway(spreadMs);
     }
 
+    /// <summary>What the connection's home knows of it; false before its login and while it is on its way here.</summary>
+    public bool TryList(in ConnectionReading reading, out SessionListing session)
+    {
+        session = default;
+        return IsSession(reading.Tag) && Home.TryList(reading.Id.Packed, (uint)reading.Tag, out session);
+    }
+
     public void OnAccepted(ConnectionId c)
     {
         var handshake = _doorman.Begin();
@@ -194,6 +201,7 @@ internal sealed class ReactorHost : IReactorHandler
         // Raised before a batch is submitted: the commit may be over before this method is, and must find somebody to wake.
         _awaitsCommit = true;
         Home.OnTurn();
+        _doorman.OnTurn(nowMs);
         if (_log.Partition.HasCompaction) Compact();
         if (_time.GetElapsedTime(_submittedAt) >= LongestBatch) Submit();
         _awaitsCommit = Home.Uncommitted > 0 || _log.Partition.HasCompaction;

@@ -52,7 +52,7 @@ internal sealed class HealthEndpoints(INode node, GatewayOptions options, string
         return new StatusBody(
             readiness.State, readiness.State == NodeState.Ready, [.. Reasons(readiness, counters, queues)], version,
             Math.Round(time.GetElapsedTime(_startedAt).TotalSeconds, 3), node.EndpointLines, DurabilityBody.Of(options.Durability),
-            StatusTotals.Of(counters), counters.Log, [.. queues.Select(QueueBody.Of)]);
+            StatusTotals.Of(counters), counters.Log, CollectorBody.Now(), [.. queues.Select(QueueBody.Of)]);
     }
 
     /// <summary>All that is not as it should be, the worst first.</summary>

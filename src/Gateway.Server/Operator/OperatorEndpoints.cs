@@ -9,18 +9,21 @@ using Microsoft.Extensions.Logging;
 namespace Gateway.Server.Operator;
 
 /// <summary>
-/// What an operator with the token may ask and do, under <c>/ops</c>. Addresses are shown here, and in the log only as pseudonyms. In a
-/// path an address is written as text, with '/' as %2F: <c>/ops/mailboxes/15550001:3</c>, <c>/ops/mailboxes/group%2F42</c>.
+/// What an operator with the token may ask and do, under <c>/ops</c>. Addresses are shown here, but in top lists only when asked for, and in the
+/// log only as pseudonyms. In a path an address is written as text, with '/' as %2F: <c>/ops/mailboxes/15550001:3</c>, <c>/ops/mailboxes/group%2F42</c>.
 /// </summary>
 internal sealed class OperatorEndpoints(INode node, NodeKeys keys, LogLevelSwitch level, ILogger<OperatorEndpoints> log)
 {
     private const int DefaultLimit = 100;
     private const int LargestLimit = 10_000;
+    private const int DefaultTop = 20;
+    private const int LargestTop = 1_000;
 
     public void Map(IEndpointRouteBuilder routes)
     {
         var ops = routes.MapGroup("/ops");
         ops.MapGet("/connections", ConnectionsAsync);
+        ops.MapGet("/connections/top", TopAsync);
         ops.MapPost("/connections/{address}/kick", KickAsync);
         ops.MapGet("/mailboxes/{address}", MailboxAsync);
         ops.MapGet("/ledger", async (CancellationToken cancel) => LedgerBody.Of(await node.GetLedgerAsync(cancel)));
@@ -28,6 +31,7 @@ internal sealed class OperatorEndpoints(INode node, NodeKeys keys, LogLevelSwitc
         ops.MapGet("/devices/{address}", EpochAsync);
         ops.MapPost("/devices/{address}/revoke", RevokeAsync);
         ops.MapPost("/expiry/resume", ResumeExpiryAsync);
+        ops.MapPost("/gc", CollectAsync);
         ops.MapGet("/log-level", () => new LogLevelBody(LogLevels.Format(level.Level)));
         ops.MapPut("/log-level", SetLogLevel);
     }
@@ -39,6 +43,24 @@ internal sealed class OperatorEndpoints(INode node, NodeKeys keys, LogLevelSwitc
             return Wrong($"limit: '{limit}' is not a number from 1 to {LargestLimit}");
         var connections = await node.ListConnectionsAsync(count, cancel);
         return Results.Json(new ConnectionsBody(connections, Math.Max(connections.Count, node.GetCounters().Reactors.Sum(r => r.Sessions))));
+    }
+
+    private async Task<IResult> TopAsync(string? by, string? count, bool? addresses, CancellationToken cancel)
+    {
+        if (by is null || by.Length == 0 || char.IsAsciiDigit(by[0]) || !Enum.TryParse<ConnectionRank>(by, ignoreCase: true, out var rank))
+            return Wrong($"by: '{by}' is none of queue, bytes, age");
+        var most = DefaultTop;
+        if (count is not null && (!int.TryParse(count, out most) || most is < 1 or > LargestTop))
+            return Wrong($"count: '{count}' is not a number from 1 to {LargestTop}");
+        var top = await node.TopConnectionsAsync(rank, most, cancel);
+        return Results.Json(TopBody.Of(rank, top, device => addresses == true ? device.ToString() : keys.Pseudonym(device)));
+    }
+
+    private async Task<IResult> CollectAsync(CancellationToken cancel)
+    {
+        var done = await CollectionBody.CollectAsync(cancel);
+        log.LogInformation("An operator forced a collection: it stopped all threads for {Pause} ms", done.PauseMs);
+        return Results.Json(done);
     }
 
     private async Task<IResult> MailboxAsync(string address, CancellationToken cancel) =>

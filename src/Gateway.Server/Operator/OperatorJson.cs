@@ -1,7 +1,9 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Gateway.Protocol;
 using Gateway.Server.Metrics;
+using Gateway.Transport;
 
 namespace Gateway.Server.Operator;
 
@@ -50,6 +52,32 @@ internal sealed record LogLevelBody(string? Level);
 /// <summary>GET /ops/connections; <paramref name="Total"/> counts all sessions, also those beyond the limit.</summary>
 internal sealed record ConnectionsBody(IReadOnlyList<ConnectionStatus> Connections, long Total);
 
+/// <summary>GET /ops/connections/top; <paramref name="Walked"/> counts the connections looked at.</summary>
+internal sealed record TopBody(ConnectionRank By, long Walked, IReadOnlyList<TopConnection> Connections)
+{
+    public static TopBody Of(ConnectionRank by, ConnectionTop top, Func<Address, string> nameOf) =>
+        new(by, top.Walked, [.. top.Connections.Select(c => TopConnection.Of(c, nameOf))]);
+}
+
+/// <summary>A connection of a top list. <paramref name="Device"/> is a pseudonym unless addresses were asked for; <paramref name="Connection"/> is slot.generation.</summary>
+internal sealed record TopConnection(
+    string Connection, int Reactor, string? Device, string? Remote, DateTimeOffset? LoggedInAt, long PendingEntries, long PendingBytes, int Unacknowledged,
+    long UnsentBytes, long KeptBytes, double SilentSeconds, IReadOnlyList<string> Paused, bool Closing)
+{
+    public static TopConnection Of(ListedConnection c, Func<Address, string> nameOf) => new(
+        string.Create(CultureInfo.InvariantCulture, $"{c.Connection.Slot}.{c.Connection.Generation}"), c.Reactor, c.Device is { } device ? nameOf(device) : null,
+        c.Remote, c.LoggedInAt, c.PendingEntries, c.PendingBytes, c.Unacknowledged, c.UnsentBytes, c.KeptBytes, Math.Round(c.Silent.TotalSeconds, 2),
+        [.. CausesOf(c.Pauses)], c.Closing);
+
+    /// <summary>In an operator's words: what it waits for.</summary>
+    private static IEnumerable<string> CausesOf(ReadingPauses pauses)
+    {
+        if (pauses.HasFlag(ReadingPauses.Application)) yield return "inbox";
+        if (pauses.HasFlag(ReadingPauses.Unsent)) yield return "unsent";
+        if (pauses.HasFlag(ReadingPauses.Budget)) yield return "buffers";
+    }
+}
+
 /// <summary>What the durability mode promises and what it gives up.</summary>
 internal sealed record DurabilityBody(Durability Mode, string Meaning)
 {
@@ -62,7 +90,7 @@ internal sealed record DurabilityBody(Durability Mode, string Meaning)
 /// <summary>GET /status: open to anybody who reaches the port, so it names no device.</summary>
 internal sealed record StatusBody(
     NodeState State, bool Ready, IReadOnlyList<string> Reasons, string Version, double UptimeSeconds, IReadOnlyList<string> Endpoints,
-    DurabilityBody Durability, StatusTotals Totals, LogCounters Log, IReadOnlyList<QueueBody> Queues);
+    DurabilityBody Durability, StatusTotals Totals, LogCounters Log, CollectorBody Collector, IReadOnlyList<QueueBody> Queues);
 
 /// <summary>A queue in /status; its oldest age in seconds.</summary>
 internal sealed record QueueBody(
@@ -72,10 +100,10 @@ internal sealed record QueueBody(
         new(q.Name, q.Reactor, q.Depth, q.Capacity, q.HighMark, q.In, q.Out, Math.Round(q.OldestAge.TotalSeconds, 3));
 }
 
-/// <summary>Over all reactors.</summary>
+/// <summary>Over all reactors. Mailboxes are those that hold something, windows the devices seen within 60 days.</summary>
 internal sealed record StatusTotals(
     int Reactors, long Connections, long Sessions, long MessagesIn, long MessagesAccepted, long MessagesRefused, long MessagesOut,
-    long MessagesAcknowledged, long BufferedBytes, long PendingMessages, long PendingBytes)
+    long MessagesAcknowledged, long BufferedBytes, long PendingMessages, long PendingBytes, long Mailboxes, long Windows)
 {
     public static StatusTotals Of(NodeCounters counters)
     {
@@ -84,6 +112,6 @@ internal sealed record StatusTotals(
             reactors.Count, reactors.Sum(r => r.Connections), reactors.Sum(r => r.Sessions), reactors.Sum(r => r.MessagesIn),
             reactors.Sum(r => r.MessagesAccepted), reactors.Sum(r => r.MessagesRefused), reactors.Sum(r => r.MessagesOut),
             reactors.Sum(r => r.MessagesAcknowledged), reactors.Sum(r => r.BufferedBytes),
-            counters.Mailboxes.Messages.Pending, counters.Mailboxes.PendingBytes);
+            counters.Mailboxes.Messages.Pending, counters.Mailboxes.PendingBytes, counters.Mailboxes.MailboxesHolding[0], reactors.Sum(r => r.Windows));
     }
 }

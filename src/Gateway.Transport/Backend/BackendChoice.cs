@@ -8,7 +8,9 @@ namespace Gateway.Transport.Backend;
 /// <summary>What a group's reactors drive the kernel with, and why, for the log.</summary>
 /// <param name="Factory">Makes one reactor's backend.</param>
 /// <param name="Reason">One line.</param>
-internal sealed record BackendChoice(Func<ConnectionTable, IReactorBackend> Factory, string Reason)
+/// <param name="Io">Never <see cref="IoBackend.Auto"/>.</param>
+/// <param name="Connections">For how many connections of all reactors together its descriptors suffice, whatever the options and memory allow.</param>
+internal sealed record BackendChoice(Func<ConnectionTable, IReactorBackend> Factory, string Reason, IoBackend Io, long Connections)
 {
     // Descriptors that a process needs besides its connections.
     private const int ReservedFiles = 512;
@@ -25,16 +27,17 @@ internal sealed record BackendChoice(Func<ConnectionTable, IReactorBackend> Fact
         var room = string.Create(CultureInfo.InvariantCulture, $"{connections} connections and {files} open files");
         switch (options.Io)
         {
-            case IoBackend.Epoll: return Epoll(options, "as asked");
-            case IoBackend.Auto when fits: return Epoll(options, $"enough for {room}");
+            case IoBackend.Epoll: return Epoll(options, files, "as asked");
+            case IoBackend.Auto when fits: return Epoll(options, files, $"enough for {room}");
         }
 
         if (UringProbe.WhyNot() is not { } why) return Uring(options, files);
         if (options.Io == IoBackend.Uring) throw new NotSupportedException($"io_uring is not to be had: {why}.");
-        return Epoll(options, $"{room} would want io_uring, but {why}");
+        return Epoll(options, files, $"{room} would want io_uring, but {why}");
     }
 
-    private static BackendChoice Epoll(ReactorGroupOptions options, string why) => new(table => new EpollBackend(table, options), $"epoll: {why}");
+    private static BackendChoice Epoll(ReactorGroupOptions options, long files, string why) =>
+        new(table => new EpollBackend(table, options), $"epoll: {why}", IoBackend.Epoll, Math.Max(0, files - ReservedFiles));
 
     private static BackendChoice Uring(ReactorGroupOptions options, long files)
     {
@@ -43,6 +46,7 @@ internal sealed record BackendChoice(Func<ConnectionTable, IReactorBackend> Fact
         var reason = string.Create(
             CultureInfo.InvariantCulture,
             $"io_uring: up to {rings} {(rings == 1 ? "ring" : "rings")} of {perRing} connections a reactor (epoll would hold at most {Math.Max(0, files - ReservedFiles)} in all)");
-        return new BackendChoice(table => new UringBackend(table, options), reason);
+        var tables = options.Reactors * (long)DirectSocket.MaxRings * Math.Min(files, IoUring.MaxDirectDescriptors);
+        return new BackendChoice(table => new UringBackend(table, options), reason, IoBackend.Uring, tables);
     }
 }

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Gateway.Transport.Connections;
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend;
 
@@ -31,7 +32,7 @@ internal sealed unsafe class EpollBackend : IReactorBackend
     private readonly byte* _receiveBuffer;
     private readonly int _receiveBytes;
     private readonly List<Listener> _listeners = [];
-    private readonly IdQueue _readable = new();
+    private readonly ElasticQueue<ConnectionId> _readable = new();
     private readonly int _epoll;
     private readonly int _wake;
 
@@ -67,6 +68,8 @@ internal sealed unsafe class EpollBackend : IReactorBackend
     public void Begin()
     {
     }
+
+    public void AddTo(Housekeeping keeping) => keeping.Add(_readable);
 
     public void BeginTurn(uint tick)
     {
@@ -163,7 +166,11 @@ internal sealed unsafe class EpollBackend : IReactorBackend
 
     public void ShutdownSend(uint slot) => _ = Syscalls.ShutdownSend(_table[slot].Descriptor);
 
-    public int Detach(uint slot, out bool idle)
+    public int Take(uint slot, int handed) => Adopt(slot, handed);
+
+    public void Discard(int handed) => _ = Syscalls.Close(handed);
+
+    public int HandOver(uint slot, IReactorBackend to, out bool idle)
     {
         idle = true;
         ref var s = ref _table[slot];
@@ -229,6 +236,8 @@ internal sealed unsafe class EpollBackend : IReactorBackend
             }
         }
     }
+
+    public void WakeOther(IReactorBackend other) => other.Wake();
 
     // The eventfd lives until Dispose, and the group disposes after its last waker; a refused write only means the counter is full of wakes.
     public void Wake() => _ = Syscalls.Signal(_wake);

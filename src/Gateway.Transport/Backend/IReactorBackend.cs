@@ -1,4 +1,5 @@
 using System.Net;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend;
 
@@ -43,6 +44,9 @@ internal interface IReactorBackend : IDisposable
     /// <summary>Takes possession on the reactor's thread, before any other verb.</summary>
     /// <exception cref="IOException">The kernel refuses what the backend needs.</exception>
     void Begin();
+
+    /// <summary>Names what the backend holds of which a burst may leave more than is needed.</summary>
+    void AddTo(Housekeeping keeping);
 
     /// <summary>A turn begins: <paramref name="tick"/> is the reactor's, by which busy connections are told from quiet ones.</summary>
     void BeginTurn(uint tick);
@@ -96,10 +100,18 @@ internal interface IReactorBackend : IDisposable
     void ShutdownSend(uint slot);
 
     /// <summary>
-    /// Gives the connection up as a descriptor of the process, without closing it. A negated errno: not now, nothing has changed, and
-    /// completions of a receive or a send under way may still come. <paramref name="idle"/> as <see cref="Close"/> returns it.
+    /// Gives the connection to another reactor's backend (or to this one) without closing it. What is returned is for the target's
+    /// <see cref="Take"/>, and the slot has no connection any more; <paramref name="idle"/> as <see cref="Close"/> returns it. A negated
+    /// errno: not yet, ask again (EINPROGRESS: it is under way; ENFILE: the target has no place, and makes one when it is woken), and
+    /// completions of a receive or a send under way may still come.
     /// </summary>
-    int Detach(uint slot, out bool idle);
+    int HandOver(uint slot, IReactorBackend to, out bool idle);
+
+    /// <summary>Takes on what another reactor's <see cref="HandOver"/> returned: 0 or a negated errno.</summary>
+    int Take(uint slot, int handed);
+
+    /// <summary>Closes what was handed over to this backend and never taken. After its thread has ended.</summary>
+    void Discard(int handed);
 
     /// <summary>
     /// Closes the slot's descriptor; <paramref name="reset"/> drops unsent data and resets the connection. True when nothing is in flight
@@ -115,6 +127,9 @@ internal interface IReactorBackend : IDisposable
 
     /// <summary>Takes the next outcome of the last wait; false when there is none left.</summary>
     bool TryReap(out Completion completion);
+
+    /// <summary>Ends another reactor's wait early, by whatever costs the two least. On this reactor's thread.</summary>
+    void WakeOther(IReactorBackend other);
 
     /// <summary>Ends a wait early. Any thread.</summary>
     void Wake();

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using Gateway.Transport.Pools;
 using Microsoft.Extensions.ObjectPool;
 
 namespace Gateway.Transport.Buffers;
@@ -88,14 +89,14 @@ internal sealed class Lease(PipeOptions options)
 /// The leases of one reactor, by index so that a slot can name one in 32 bits. Pipes come from an
 /// <see cref="ObjectPool{T}"/> and their segments from the reactor's <see cref="SegmentPool"/>. Owned by the reactor's thread.
 /// </summary>
-internal sealed class LeasePool
+internal sealed class LeasePool : IElastic
 {
     private const int PipeSegmentBytes = 4 * 1024;
 
     private readonly ObjectPool<Lease> _pool;
-    private readonly Stack<uint> _freeIndices = new();
-    private Lease?[] _leases = new Lease?[64];
-    private uint _nextIndex = 1;
+    private readonly Register<Lease> _leases = new();
+    private readonly int _maxKept;
+    private KeptCount _kept;
 
     public LeasePool(SegmentPool segments, int maxKept)
     {
@@ -107,37 +108,52 @@ internal sealed class LeasePool
             resumeWriterThreshold: 0,
             minimumSegmentSize: PipeSegmentBytes,
             useSynchronizationContext: false);
+        _maxKept = maxKept;
         _pool = new DefaultObjectPool<Lease>(new Policy(options), maxKept);
     }
 
-    public int Out { get; private set; }
+    public int Out => _leases.Count;
 
     public int HighOut { get; private set; }
+
+    /// <summary>Pipes in the pool.</summary>
+    public int Kept => _kept.Count;
+
+    /// <summary>Indices that there is memory for.</summary>
+    public int Capacity => _leases.Capacity;
 
     public Lease this[uint index] => _leases[index]!;
 
     public Lease Rent()
     {
         var lease = _pool.Get();
-        if (!_freeIndices.TryPop(out var index))
-        {
-            index = _nextIndex++;
-            if (index == _leases.Length) Array.Resize(ref _leases, _leases.Length * 2);
-        }
-
-        lease.Index = index;
-        _leases[index] = lease;
-        if (++Out > HighOut) HighOut = Out;
+        if (_kept.Count != 0) _kept.Took();
+        lease.Index = _leases.Take();
+        _leases[lease.Index] = lease;
+        if (Out > HighOut) HighOut = Out;
         return lease;
     }
 
     public void Return(Lease lease)
     {
         _leases[lease.Index] = null;
-        _freeIndices.Push(lease.Index);
+        _leases.Return(lease.Index);
         lease.Index = 0;
-        Out--;
         _pool.Return(lease);
+        if (_kept.Count < _maxKept) _kept.Put();
+    }
+
+    public void Roll()
+    {
+        _kept.Roll();
+        _leases.Roll();
+    }
+
+    public bool GiveBack()
+    {
+        if (!_kept.TryTakeSurplus()) return _leases.GiveBack();
+        _ = _pool.Get();
+        return true;
     }
 
     private sealed class Policy(PipeOptions options) : PooledObjectPolicy<Lease>

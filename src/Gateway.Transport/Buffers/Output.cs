@@ -1,3 +1,4 @@
+using Gateway.Transport.Pools;
 using Gateway.Transport.Queues;
 
 namespace Gateway.Transport.Buffers;
@@ -27,26 +28,30 @@ internal sealed class Output(uint index)
     public long Unsent => Written - Sent + (Behind?.Bytes ?? 0);
 }
 
-/// <summary>The output records of one reactor, by index; index 0 names none. Records are kept, their buffers are not. Owned by the reactor's thread.</summary>
-internal sealed class OutputTable(SegmentPool segments, LeasePool leases, QueueGauge? gauge)
+/// <summary>The output records of one reactor, by index; index 0 names none. Records are kept for a while, their buffers are not. Owned by the reactor's thread.</summary>
+internal sealed class OutputTable(SegmentPool segments, LeasePool leases, QueueGauge? gauge) : IElastic
 {
-    private readonly Stack<uint> _free = new();
-    private Output[] _records = [new(0)];
-    private int _count = 1;
+    private readonly Register<Output> _records = new();
 
-    public int Out { get; private set; }
+    public int Out => _records.Count;
+
+    /// <summary>Records that there is memory for.</summary>
+    public int Capacity => _records.Capacity;
 
     public int HighOut { get; private set; }
 
-    public Output this[uint index] => _records[index];
+    public Output this[uint index] => _records[index]!;
 
     public Output Take()
     {
-        if (++Out > HighOut) HighOut = Out;
-        if (_free.TryPop(out var index)) return _records[index];
-        if (_count == _records.Length) Array.Resize(ref _records, _records.Length * 2);
-        return _records[_count] = new Output((uint)_count++);
+        var index = _records.Take();
+        if (Out > HighOut) HighOut = Out;
+        return _records[index] ??= new Output(index);
     }
+
+    public void Roll() => _records.Roll();
+
+    public bool GiveBack() => _records.GiveBack();
 
     /// <summary>The pipe behind the turn buffer, leased now if there was none.</summary>
     public Lease Behind(Output output, long nowMs)
@@ -70,8 +75,7 @@ internal sealed class OutputTable(SegmentPool segments, LeasePool leases, QueueG
 
         output.Behind = null;
         output.WritingBehind = false;
-        Out--;
-        _free.Push(output.Index);
+        _records.Return(output.Index);
     }
 
     public void ReleaseBuffer(Output output)

@@ -34,11 +34,15 @@ internal enum PollFlags : byte
     SendBlocked = 16,
     /// <summary>Stands in the io_uring backend's queue of busy connections.</summary>
     Busy = 32,
+    /// <summary>A hand-over to another reactor's table has ended; <see cref="ConnectionSlot.Handed"/> says where.</summary>
+    HandedOver = 64,
+    /// <summary>It ended without the socket having moved.</summary>
+    HandOverFailed = 128,
 }
 
 /// <summary>What io_uring has in flight for a slot; each ends with one last completion.</summary>
 [Flags]
-internal enum Flight : byte
+internal enum Flight : ushort
 {
     None = 0,
     Poll = 1,
@@ -50,7 +54,9 @@ internal enum Flight : byte
     Close = 64,
     /// <summary>What is in flight and carries bytes was asked to end.</summary>
     Ending = 128,
-    Any = Poll | QuietPoll | Receive | Multishot | Send | Connect | Close,
+    /// <summary>The socket is on its way into a table of another reactor.</summary>
+    HandOver = 256,
+    Any = Poll | QuietPoll | Receive | Multishot | Send | Connect | Close | HandOver,
 }
 
 /// <summary>What the reactor knows of a slot.</summary>
@@ -89,9 +95,10 @@ internal enum SlotFlags : ushort
 /// 32 deadline u32, a tick: of the handshake, the connect or the linger time
 /// 36 input u32: index of the lease with kept bytes, 0 none
 /// 40 output u32: index of the output record, 0 none
-/// 44 link u32: next free slot  | 48 tag u64, the application's
+/// 44 handed u32: the socket's place at the target of a hand-over
+/// 48 tag u64, the application's
 /// 56 filter u32: kept for TLS and WebSocket state
-/// 60 flight u8, heat u8, slice u16: of the io_uring backend
+/// 60 flight u16, heat u8, slice u8: of the io_uring backend
 /// </code>
 /// </summary>
 [StructLayout(LayoutKind.Explicit, Size = SizeBytes)]
@@ -115,14 +122,14 @@ internal struct ConnectionSlot
     [FieldOffset(32)] public uint Deadline;
     [FieldOffset(36)] public uint Input;
     [FieldOffset(40)] public uint Output;
-    [FieldOffset(44)] public uint Link;
+    [FieldOffset(44)] public uint Handed;
     [FieldOffset(48)] public ulong Tag;
     [FieldOffset(56)] public uint Filter;
     [FieldOffset(60)] public Flight Flight;
     /// <summary>Short receives in quick succession, up to 255.</summary>
-    [FieldOffset(61)] public byte Heat;
+    [FieldOffset(62)] public byte Heat;
     /// <summary>Which part of the arena a receive in flight fills.</summary>
-    [FieldOffset(62)] public ushort Slice;
+    [FieldOffset(63)] public byte Slice;
 
     public readonly bool Has(SlotFlags flags) => (Flags & flags) != 0;
 

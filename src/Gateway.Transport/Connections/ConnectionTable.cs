@@ -1,24 +1,29 @@
 using System.Runtime.CompilerServices;
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Connections;
 
 /// <summary>
 /// The slots of one reactor: address space for all of them is reserved once, so a slot never moves, and is made usable a chunk at a time
-/// as the number of connections rises; the kernel gives memory page by page. Free slots are reused last in, first out, so that a table
-/// that shrank stays dense. Owned by the reactor's thread. Invariant: a slot's generation rises when it is released, and is never 0.
+/// as the number of connections rises; the kernel gives memory page by page, and gets a page back whose slots were free for a while. The
+/// lowest free slot is given out next, so that a table that shrank becomes dense. Owned by the reactor's thread. Invariant: a slot's
+/// generation rises when it is released, also if its page was given back meanwhile, and is never 0.
 /// </summary>
-internal sealed unsafe class ConnectionTable : IDisposable
+internal sealed unsafe class ConnectionTable : IElastic, IDisposable
 {
     private const uint SlotsPerChunk = 16 * 1024;
+    private const int SlotsPerPage = 64;
     private const int HugePageBytes = 2 << 20;
 
     private readonly nuint _reservedBytes;
     private readonly uint _capacity;
     private ConnectionSlot* _slots;
     private uint _committed;
+    private readonly PlaceMap _map = new(SlotsPerPage, firstPlace: 0);
+    // The highest generation that the slots of a page had when it was given back.
+    private uint[] _generations = new uint[SlotsPerChunk / SlotsPerPage];
     private uint _high;
-    private uint _free = ConnectionSlot.None;
 
     /// <exception cref="InsufficientMemoryException">The address space is not to be had.</exception>
     public ConnectionTable(uint capacity)
@@ -31,7 +36,10 @@ internal sealed unsafe class ConnectionTable : IDisposable
     }
 
     /// <summary>Slots given out and not released.</summary>
-    public int InUse { get; private set; }
+    public int InUse => _map.Count;
+
+    /// <summary>Bytes of the pages that slots lie in, used or kept.</summary>
+    public long HeldBytes => (long)_map.Chunks * SlotsPerPage * ConnectionSlot.SizeBytes;
 
     /// <summary>Slots that were ever given out: indices below this are valid.</summary>
     public uint High => _high;
@@ -63,27 +71,24 @@ internal sealed unsafe class ConnectionTable : IDisposable
     /// <summary>Gives out a slot, all zero but for its generation, its links and its state; false when the table or memory is exhausted.</summary>
     public bool TryTake(SlotState state, int descriptor, out uint index)
     {
-        index = _free;
-        if (index != ConnectionSlot.None)
+        index = _map.Take(out var isNew);
+        if (isNew && index >= _committed && !TryCommitChunk())
         {
-            _free = this[index].Link;
-        }
-        else
-        {
-            if (_high == _committed && !TryCommitChunk()) return false;
-            index = _high++;
+            _map.Undo(index);
+            return false;
         }
 
+        if (index >= _high) _high = index + 1;
         ref var slot = ref this[index];
-        var generation = slot.Generation == 0 ? 1 : slot.Generation;
+        var generation = slot.Generation;
+        // Never used, or its page was given back since.
+        if (generation == 0) generation = Math.Max(1, _generations[index / SlotsPerPage] + 1);
         slot = default;
         slot.Generation = generation;
         slot.State = state;
         slot.Descriptor = descriptor;
         slot.TimerNext = ConnectionSlot.None;
         slot.TimerPrevious = ConnectionSlot.None;
-        slot.Link = ConnectionSlot.None;
-        InUse++;
         return true;
     }
 
@@ -94,9 +99,23 @@ internal sealed unsafe class ConnectionTable : IDisposable
         if (slot.State == SlotState.Free) throw new InvalidOperationException($"Slot {index} is released twice.");
         slot.State = SlotState.Free;
         if (++slot.Generation == 0) slot.Generation = 1;
-        slot.Link = _free;
-        _free = index;
-        InUse--;
+        _map.Return(index);
+    }
+
+    public void Roll() => _map.Roll();
+
+    /// <summary>Gives back a page of free slots. It reads as zeros from then on: slots that are free.</summary>
+    public bool GiveBack()
+    {
+        var page = _map.TakeSurplus();
+        if (page < 0) return false;
+        var first = (uint)page * SlotsPerPage;
+        var highest = _generations[page];
+        for (var index = first; index < Math.Min(first + SlotsPerPage, _high); index++) highest = Math.Max(highest, this[index].Generation);
+        _generations[page] = highest;
+        // SAFETY: the page lies in committed memory, and nothing refers to a free slot.
+        _ = Syscalls.GiveBack((nint)(_slots + first), SlotsPerPage * ConnectionSlot.SizeBytes);
+        return true;
     }
 
     public void Dispose()
@@ -115,6 +134,8 @@ internal sealed unsafe class ConnectionTable : IDisposable
         var chunk = (nint)(_slots + _committed);
         if (Syscalls.Commit(chunk, SlotsPerChunk * ConnectionSlot.SizeBytes, huge) < 0) return false;
         _committed += SlotsPerChunk;
+        var pages = (int)(_committed / SlotsPerPage);
+        if (pages > _generations.Length) Array.Resize(ref _generations, Math.Max(pages, _generations.Length * 2));
         return true;
     }
 }

@@ -1,3 +1,5 @@
+using Gateway.Transport.Pools;
+
 namespace Gateway.Transport.Inbox;
 
 /// <summary>
@@ -51,6 +53,9 @@ internal sealed class Lanes : IDisposable
 
         return any;
     }
+
+    /// <summary>Has the producer give back what the three rings do not need any more.</summary>
+    public void AddTo(Housekeeping keeping) => keeping.Add(Requests, Replies, Notices);
 
     public bool HasMessages => Requests.HasMessages || Replies.HasMessages || Notices.HasMessages || Moves.HasMessages;
 

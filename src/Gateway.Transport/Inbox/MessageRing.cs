@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Inbox;
 
@@ -18,7 +19,7 @@ namespace Gateway.Transport.Inbox;
 /// over it. Each side keeps its own copy of the other's position and touches the other's cache line only when that copy says empty or
 /// full.</para>
 /// </summary>
-internal sealed unsafe class MessageRing : IDisposable
+internal sealed unsafe class MessageRing : IElastic, IDisposable
 {
     private const int HeaderBytes = 8;
     private const int TimeOffset = 4;
@@ -29,6 +30,10 @@ internal sealed unsafe class MessageRing : IDisposable
     private readonly long _capacity;
     private readonly bool _restarts;
     private byte* _bytes;
+    // The producer's: where its interval began, and up to where it wrote since the memory was last given back.
+    private long _rolledAt;
+    private long _givenBackAt;
+    private bool _surplus;
     private Positions _positions;
 
     /// <param name="capacityBytes">Rounded up to a power of two of at least a page.</param>
@@ -166,6 +171,30 @@ internal sealed unsafe class MessageRing : IDisposable
     {
         if (Volatile.Read(ref _positions.RoomAsked) == 0) return false;
         Volatile.Write(ref _positions.RoomAsked, 0);
+        return true;
+    }
+
+    /// <summary>Bytes written since the memory was last given back: no more than these are held, nor more than the ring. Producer.</summary>
+    public long TouchedBytes => Math.Min(_capacity, _positions.Tail - _givenBackAt);
+
+    /// <summary>Producer.</summary>
+    public void Roll()
+    {
+        // A ring that is half filled in an interval keeps what it has.
+        _surplus = _positions.Tail - _rolledAt < _capacity / 8;
+        _rolledAt = _positions.Tail;
+    }
+
+    /// <summary>
+    /// Producer: an empty ring that was hardly used of late gives its memory back; it stays usable. The consumer touches nothing of an empty
+    /// ring, and who looks for its oldest message from elsewhere finds zeros and sees by the head that they mean nothing.
+    /// </summary>
+    public bool GiveBack()
+    {
+        if (!_surplus || _bytes is null || TouchedBytes <= PageBytes || HasMessages) return false;
+        _surplus = false;
+        _givenBackAt = _positions.Tail;
+        _ = Syscalls.GiveBack((nint)_bytes, (nuint)_capacity);
         return true;
     }
 

@@ -3,7 +3,7 @@ using Gateway.Transport.Connections;
 namespace Gateway.Transport.Inbox;
 
 /// <summary>
-/// A connection on its way between two reactors: its descriptor, what its handler gave along, and its bytes that nobody has consumed or
+/// A connection on its way between two reactors: what its backend handed over, what its handler gave along, and its bytes that nobody has consumed or
 /// sent. Filled by the reactor it leaves, published through a <see cref="MoveLane"/>, then owned by the one it enters.
 /// </summary>
 internal sealed class MoveRecord
@@ -13,7 +13,7 @@ internal sealed class MoveRecord
     private readonly CarriedBytes _unsent = new();
     private int _contextBytes;
 
-    public int Descriptor { get; set; }
+    public int Handed { get; set; }
 
     public SlotFlags Flags { get; set; }
 
@@ -45,7 +45,7 @@ internal sealed class MoveRecord
 
     public void Clear()
     {
-        Descriptor = -1;
+        Handed = -1;
         _contextBytes = 0;
         _unread.Clear();
         _unsent.Clear();

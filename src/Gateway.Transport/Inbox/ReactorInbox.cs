@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Inbox;
 
@@ -61,6 +62,15 @@ internal sealed class ReactorInbox
             foreach (var lanes in _out) sum += lanes.Moves.Count;
             return sum;
         }
+    }
+
+    /// <summary>Memory of the lanes to others that may be taken.</summary>
+    public long TouchedLaneBytes => _out.Sum(lanes => lanes.Requests.TouchedBytes + lanes.Replies.TouchedBytes + lanes.Notices.TouchedBytes);
+
+    /// <summary>The lanes' memory is their producer's to give back.</summary>
+    public void AddTo(Housekeeping keeping)
+    {
+        foreach (var lanes in _out) lanes.AddTo(keeping);
     }
 
     /// <summary>Something waits to be drained; exact after a full fence on this thread.</summary>
@@ -180,7 +190,7 @@ internal sealed class ReactorInbox
         {
             if (!_touched[to]) continue;
             _touched[to] = false;
-            _peers[to].WakeIfAsleep();
+            _peers[to].WakeIfAsleep(_peers[_self]);
         }
     }
 
@@ -198,7 +208,7 @@ internal sealed class ReactorInbox
         if (to == _self) return;
         // At once as well as at the turn's end: a sleeping peer should not wait for the rest of a long turn.
         Interlocked.MemoryBarrier();
-        _peers[to].WakeIfAsleep();
+        _peers[to].WakeIfAsleep(_peers[_self]);
     }
 
     private void DrainReplies(int from, IReactorHandler handler)

@@ -26,6 +26,7 @@ internal static class IoUring
     public const uint RegisterFiles2 = 13;
     public const uint RegisterRingDescriptors = 20;
     public const uint RegisterBufferRing = 22;
+    public const uint UnregisterBufferRing = 23;
 
     public const uint SparseFiles = 1;
 
@@ -56,6 +57,12 @@ internal static class IoUring
     public const byte FixedFile = 1 << 0;
     public const byte BufferSelect = 1 << 5;
     public const byte SkipSuccess = 1 << 6;
+
+    /// <summary>addr of <see cref="OpMessageRing"/>: puts a file of our table into the other's.</summary>
+    public const uint MessageSendDescriptor = 1;
+
+    /// <summary>msg_ring_flags: the other ring is not told.</summary>
+    public const uint MessageSkipCompletion = 1 << 0;
 
     public const ushort AcceptDontWait = 1 << 1;
     public const ushort ReceiveMultishot = 1 << 1;
@@ -90,13 +97,13 @@ internal struct Submission
     /// <summary>addr; the halves are level and optname.</summary>
     [FieldOffset(16)] public ulong Address;
     [FieldOffset(24)] public uint Length;
-    /// <summary>msg_flags, poll32_events, accept_flags, cancel_flags, install_fd_flags.</summary>
+    /// <summary>msg_flags, poll32_events, accept_flags, cancel_flags, install_fd_flags, msg_ring_flags.</summary>
     [FieldOffset(28)] public uint OperationFlags;
     [FieldOffset(32)] public ulong UserData;
     [FieldOffset(40)] public ushort BufferGroup;
     /// <summary>file_index: a place in the table plus 1, or <see cref="IoUring.FileIndexAllocate"/>; optlen.</summary>
     [FieldOffset(44)] public uint FileIndex;
-    /// <summary>addr3; optval.</summary>
+    /// <summary>addr3; optval; the place that a ring's message takes a file from.</summary>
     [FieldOffset(48)] public ulong Address3;
 }
 

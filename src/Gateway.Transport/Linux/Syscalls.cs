@@ -37,6 +37,7 @@ internal static unsafe partial class Syscalls
     private const int MapPrivateAnonymous = 0x22;
     private const int MapNoReserve = 0x4000;
     private const int AdviseHugePage = 14;
+    private const int AdviseDontNeed = 4;
 
     public const int EpollControlAdd = 1;
     public const int EpollControlDelete = 2;
@@ -173,6 +174,9 @@ internal static unsafe partial class Syscalls
         if (result >= 0 && hugePages) _ = madvise(address, bytes, AdviseHugePage);
         return result;
     }
+
+    /// <summary>Gives the memory of whole pages back. They stay usable and read as zeros.</summary>
+    public static int GiveBack(nint address, nuint bytes) => Result(madvise(address, bytes, AdviseDontNeed));
 
     public static int Unmap(nint address, nuint bytes) => Result(munmap(address, bytes));
 

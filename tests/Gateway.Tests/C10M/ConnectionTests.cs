@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Gateway.Tests.Transport;
 using Xunit;
 
@@ -135,11 +134,14 @@ public class ConnectionTests
             ["connect", "--connections", "4", "--exchange", "1", "--hold", "0s"],
             ["offline", "--mailboxes", "2", "--messages", "2"],
             ["storm", "--connections", "4", "--times", "1", "--ramp-rate", "100"],
+            ["phases", "--connections", "10", "--idle", "0s", "--chatting", "100%", "--chat-time", "100ms", "--warmup", "0s", "--storm", "5", "--drain"],
+            ["churn", "--connections", "4", "--count", "4", "--server-pid", $"{Environment.ProcessId}"],
         ];
         foreach (var command in commands)
         {
-            foreach (var (field, _) in (IEnumerable<KeyValuePair<string, JsonNode?>>)load.Run(command).Json)
-                Assert.Contains($"`{field}`", readme, StringComparison.Ordinal);
+            var json = load.Run(command).Json;
+            var fields = json.Select(f => f.Key).Concat(json["phases"]?[0]!.AsObject().Select(f => f.Key) ?? []).Concat(json["server_samples"]?[0]!.AsObject().Select(f => f.Key) ?? []);
+            foreach (var field in fields) Assert.Contains($"`{field}`", readme, StringComparison.Ordinal);
         }
     }
 
@@ -154,6 +156,7 @@ public class ConnectionTests
     [InlineData("connect", "--server-pid", "2147483646")]
     [InlineData("offline", "--mailboxes", "1M", "--messages", "1M")]
     [InlineData("storm", "--times", "-1")]
+    [InlineData("churn", "--kind", "butter")]
     [InlineData("hurricane")]
     public void Wrong_usage_is_said_in_a_sentence(params string[] arguments)
     {

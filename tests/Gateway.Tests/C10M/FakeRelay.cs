@@ -28,6 +28,9 @@ internal sealed record RelayFaults
     public int RepeatReceiptEvery { get; init; }
     /// <summary>The connection is reset instead of answering a send; nothing accepted is lost by it.</summary>
     public int ResetEvery { get; init; }
+    /// <summary>The sender is told to go away for <see cref="GoAwayMs"/> instead of being answered; nothing accepted is lost by it.</summary>
+    public int GoAwayEvery { get; init; }
+    public uint GoAwayMs { get; init; } = 300;
     /// <summary>A login is answered with Overloaded.</summary>
     public int OverloadEvery { get; init; }
     /// <summary>The welcome's proof is made with another key.</summary>

@@ -263,7 +263,8 @@ internal sealed class FakeRelayHandler(Reactor reactor, byte[] secret, RelayFaul
         _accepted++;
         if (_accepted == faults.StallAt) Thread.Sleep(faults.StallMs);
         var resets = Strikes(faults.ResetEvery, _sends);
-        if (!resets) reactor.Advance(c, AcceptedFrame.Write(reactor.GetSpan(c, AcceptedFrame.FrameBytes), send.Number));
+        if (Strikes(faults.GoAwayEvery, _sends)) reactor.Advance(c, GoAwayFrame.Write(reactor.GetSpan(c, GoAwayFrame.FrameBytes), ErrorCode.ShuttingDown, faults.GoAwayMs));
+        else if (!resets) reactor.Advance(c, AcceptedFrame.Write(reactor.GetSpan(c, AcceptedFrame.FrameBytes), send.Number));
         if (!Strikes(faults.LoseEvery, _accepted)) Store(sender, in send);
         if (resets) reactor.Abort(c);
     }

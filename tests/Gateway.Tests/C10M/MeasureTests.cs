@@ -149,6 +149,10 @@ public class MeasureTests
     [InlineData(nameof(ShapeKind.Exchange), 2, 14)]
     [InlineData(nameof(ShapeKind.Idle), 1, 13)]
     [InlineData(nameof(ShapeKind.Fan), 5, 23)]
+    [InlineData(nameof(ShapeKind.Chatting), 6, 30)]
+    [InlineData(nameof(ShapeKind.Chatting), 6, 31)]
+    [InlineData(nameof(ShapeKind.Chatting), 6, 32)]
+    [InlineData(nameof(ShapeKind.Chatting), 2, 14)]
     public void Slices_cover_every_device_once_and_keep_groups_together(string kind, int groupSize, int devices)
     {
         var shape = new Shape(Enum.Parse<ShapeKind>(kind), groupSize, devices);
@@ -166,6 +170,102 @@ public class MeasureTests
             Enumerable.Range(0, devices).Where(shape.Receives),
             Enumerable.Range(0, devices).Where(shape.Sends).SelectMany(s => Enumerable.Range(shape.FirstRecipientOf(s), shape.RecipientsOf(s))).Order());
         Assert.All(Enumerable.Range(0, devices).Where(shape.Receives), r => Assert.InRange(r - shape.FirstRecipientOf(shape.SenderOf(r)), 0, groupSize));
+        // Where a slice keeps what it notes of its senders: each has a place of its own.
+        var slots = Enumerable.Range(0, devices).Where(shape.Sends).Select(shape.SenderSlot).ToList();
+        Assert.Equal(slots.Distinct(), slots);
+        Assert.All(slots, s => Assert.InRange(s, 0, shape.Senders - 1));
+    }
+
+    [Fact]
+    public void Those_who_chat_are_the_share_asked_for_and_are_drawn_by_the_seed()
+    {
+        var shape = Shape.Chatting(100_000, 0.01) with { Seed = 7 };
+        var chatting = Enumerable.Range(0, 100_000).Where(i => shape.Sends(i) || shape.Receives(i)).ToList();
+
+        Assert.Equal(1_000, chatting.Count);
+        Assert.All(chatting.Where(shape.Sends), s => Assert.Equal(s, shape.SenderOf(shape.FirstRecipientOf(s))));
+        // Their places in their groups are all over the group, and another seed draws others.
+        Assert.InRange(chatting.Select(i => i % shape.GroupSize).Distinct().Count(), 150, 200);
+        var others = shape with { Seed = 8 };
+        Assert.InRange(chatting.Count(i => others.Sends(i) || others.Receives(i)), 0, 50);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(333)]
+    [InlineData(1000)]
+    public void As_many_devices_are_among_those_asked_for_as_were_asked_for(int wanted)
+    {
+        var shape = Shape.Idle(1000);
+        Assert.Equal(wanted, Enumerable.Range(0, 1000).Count(i => shape.IsAmong(i, wanted)));
+    }
+
+    [Theory]
+    [InlineData("1%", 0.01)]
+    [InlineData("0.5%", 0.005)]
+    [InlineData("0.25", 0.25)]
+    [InlineData("100%", 1)]
+    public void A_share_is_read(string text, double share)
+    {
+        Assert.True(Units.TryParseShare(text, out var read));
+        Assert.Equal(share, read, 6);
+    }
+
+    [Theory]
+    [InlineData("0")]
+    [InlineData("101%")]
+    [InlineData("some")]
+    [InlineData("-1%")]
+    public void What_is_no_share_is_refused(string text) => Assert.False(Units.TryParseShare(text, out _));
+
+    [Fact]
+    public void The_worst_stretch_is_not_lost_in_the_whole()
+    {
+        var windows = new WorstWindow();
+        var snapshot = new LoadSnapshot();
+        windows.Look(1, snapshot);
+        Assert.Null(windows.WorstP99Us);
+        for (var second = 1; second <= 20; second++)
+        {
+            for (var i = 0; i < 1000; i++) snapshot.DoubleCheck.Record(second == 8 && i < 100 ? 400_000 : 60);
+            windows.Look(second * 1_000_000 + 1, snapshot);
+        }
+
+        Assert.Equal(4, windows.P99Us.Count);
+        Assert.Equal([60L, 60L, 60L], windows.P99Us.Where(p => p < 100));
+        Assert.InRange(windows.WorstP99Us!.Value, 400_000, 413_000);
+        Assert.Equal(60, snapshot.DoubleCheck.Quantile(0.99));
+
+        // What came after the last whole stretch counts as well.
+        for (var i = 0; i < 100; i++) snapshot.DoubleCheck.Record(900_000);
+        windows.End(22_000_000, snapshot);
+        Assert.InRange(windows.WorstP99Us!.Value, 900_000, 929_000);
+    }
+
+    [Fact]
+    public void The_kernels_sockets_are_counted_by_the_servers_port_and_by_slab()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.File("net"));
+        folder.Write("net/tcp", """
+              sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+               0: 0100007F:1478 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0
+               1: 0100007F:1478 0101007F:D1C6 08 00000001:00000000 00:00000000 00000000     0        0 2 1 0
+               2: 0101007F:D1C6 0100007F:1478 08 00000000:00000000 00:00000000 00000000     0        0 3 1 0
+               3: 0100007F:1478 0101007F:D1C7 01 00000000:00000000 00:00000000 00000000     0        0 4 1 0
+            """);
+        folder.Write("slabinfo", """
+            slabinfo - version: 2.1
+            # name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables
+            TCPv6                  3     26   2432   13    8 : tunables    0    0    0
+            sock_inode_cache     619    684    832   19    4 : tunables    0    0    0
+            TCP                   12     26   2368   13    8 : tunables    0    0    0
+            """);
+
+        Assert.Equal(new KernelSockets(1, 15, 619), KernelSockets.Read(folder.Path, 5240));
+        Assert.Equal(new KernelSockets(0, 15, 619), KernelSockets.Read(folder.Path, 5241));
+        Assert.Equal(new KernelSockets(null, null, null), KernelSockets.Read(folder.File("nowhere"), 5240));
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Gateway.Protocol;
 using Gateway.Server;
 using Gateway.Tests.Server;
+using Gateway.Transport;
 using Microsoft.Extensions.Logging;
 using Xunit;
 using ExitCode = Gateway.Ctl.ExitCode;
@@ -106,6 +107,56 @@ public sealed class OperatorCommandTests : IAsyncLifetime, IDisposable
         Assert.Equal(1_234_567, (long)ledger["accepted"]!);
         Assert.True((bool)ledger["balanced"]!);
         foreach (var term in (string[])["delivered", "pending", "rejected", "expired", "discarded", "lost"]) Assert.NotNull(ledger[term]);
+    }
+
+    [Fact]
+    public async Task The_first_connections_by_a_rank_are_shown_under_pseudonyms_unless_addresses_are_asked_for()
+    {
+        _api.Node.Listed.Add(new ListedConnection
+        {
+            Reactor = 1,
+            Connection = new ConnectionId(7, 3),
+            Device = Anna,
+            Remote = "127.0.0.1:40000",
+            LoggedInAt = DateTimeOffset.UnixEpoch,
+            PendingEntries = 1234,
+            PendingBytes = 99,
+            Unacknowledged = 12,
+            UnsentBytes = 4096,
+            KeptBytes = 10,
+            Silent = TimeSpan.FromSeconds(2.5),
+            Pauses = ReadingPauses.Application | ReadingPauses.Budget,
+            Closing = false,
+        });
+        var pseudonym = OperatorFixture.Keys.Pseudonym(Anna);
+
+        var hidden = await RunAsync("connections", "--top", "queue");
+        var shown = await RunAsync("connections", "--top", "bytes", "--limit", "5", "--addresses");
+        var json = JsonNode.Parse((await RunAsync("connections", "--top", "age", "-o", "json")).Output)!;
+
+        Assert.Matches($@"{pseudonym} +127\.0\.0\.1:40000 +1 +7\.3 +1970-01-01 00:00:00 +1,234 +12 +4,096 +10 +2\.5 +inbox, buffers", hidden.Output);
+        Assert.DoesNotContain("15550001", hidden.Output, StringComparison.Ordinal);
+        Assert.Contains("15550001", shown.Output, StringComparison.Ordinal);
+        Assert.Equal(("age", pseudonym, 1L), ((string?)json["by"], (string?)json["connections"]![0]!["device"], (long)json["walked"]!));
+        Assert.Equal(["top Queue 20", "top Bytes 5", "top Age 20"], _api.Node.Calls);
+        Assert.Equal(ExitCode.Usage, (await RunAsync("connections", "--top", "weight")).ExitCode);
+        Assert.Equal(ExitCode.Refused, (await RunAsync("connections", "--top", "age", "--limit", "1001")).ExitCode);
+    }
+
+    [Fact]
+    public async Task A_forced_collection_tells_the_heap_before_and_after_and_the_runtimes_own_pause()
+    {
+        var collections = GC.CollectionCount(GC.MaxGeneration);
+        var text = await RunAsync("gc");
+        var json = JsonNode.Parse((await RunAsync("gc", "-o", "json")).Output)!;
+
+        Assert.True(GC.CollectionCount(GC.MaxGeneration) >= collections + 2);
+        Assert.Matches(@"^heap [0-9.]+ MiB before, [0-9.]+ MiB after; paused [0-9.]+ ms(, compacted)?\n$", text.Output);
+        Assert.True((double)json["pauseMs"]! > 0);
+        Assert.True((long)json["heapBeforeBytes"]! > 0 && (long)json["heapAfterBytes"]! > 0);
+        var collector = (await _api.GetAsync("/status"))["collector"]!;
+        Assert.True((double)collector["lastFullPauseMs"]! > 0);
+        Assert.True((long)collector["collections"]![2]! >= collections + 2);
     }
 
     [Fact]
@@ -248,7 +299,7 @@ public sealed class OperatorCommandTests : IAsyncLifetime, IDisposable
         var run = await CtlRun.OfAsync(_folder, "", "--help");
 
         Assert.Equal(ExitCode.Ok, run.ExitCode);
-        foreach (var command in (string[])["device", "chat", "send", "tail", "replay", "status", "connections", "mailbox", "ledger", "kick", "expiry", "log-level", "log"])
+        foreach (var command in (string[])["device", "chat", "send", "tail", "replay", "status", "connections", "mailbox", "ledger", "kick", "expiry", "gc", "log-level", "log"])
             Assert.Matches($@"(?m)^ +{command} ", run.Output);
         foreach (var code in (string[])["0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "6 ", "7 ", "70 ", "130 "]) Assert.Matches($@"(?m)^ +{code}", run.Output);
     }

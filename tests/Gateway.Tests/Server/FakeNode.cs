@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using Gateway.Protocol;
 using Gateway.Server;
 using Gateway.Server.Metrics;
+using Gateway.Transport;
 using Microsoft.Extensions.Logging;
 
 namespace Gateway.Tests.Server;
@@ -23,6 +24,7 @@ internal sealed class FakeNode : INode
     public Exception? StartError { get; set; }
     public Exception? AnswerError { get; set; }
     public IReadOnlyList<string> EndpointLines { get; set; } = ["native  tcp://127.0.0.1:5240"];
+    public (IoBackend Io, long Connections) Backend { get; set; } = (IoBackend.Epoll, 19_488);
     public NodeReadiness Readiness { get; set; } = NodeReadiness.Starting("recovering, 40 % read");
     public Task<Exception> Failed => _failed.Task;
     public NodeLedger Ledger { get; set; } = new(default, default);
@@ -31,6 +33,7 @@ internal sealed class FakeNode : INode
     public TimeSpan StalledFor { get; set; }
     public IReadOnlyList<Meter> Meters { get; set; } = [];
     public List<ConnectionStatus> Connections { get; } = [];
+    public List<ListedConnection> Listed { get; } = [];
     public ILogger? Log { get; set; }
     public GatewayOptions? Options { get; set; }
 
@@ -67,6 +70,12 @@ internal sealed class FakeNode : INode
 
     public Task<IReadOnlyList<ConnectionStatus>> ListConnectionsAsync(int limit, CancellationToken cancel) =>
         Answer<IReadOnlyList<ConnectionStatus>>(() => [.. Connections.Take(limit)]);
+
+    public Task<ConnectionTop> TopConnectionsAsync(ConnectionRank by, int count, CancellationToken cancel) => Answer(() =>
+    {
+        Note($"top {by} {count}");
+        return new ConnectionTop([.. Listed.Take(count)], Listed.Count);
+    });
 
     public Task<MailboxStatus> GetMailboxAsync(Address address, CancellationToken cancel) =>
         Answer(() => new MailboxStatus(address, 7, 700, 11, 19, EpochOf(address), Connections.FirstOrDefault(c => c.Address == address)));

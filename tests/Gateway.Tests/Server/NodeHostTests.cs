@@ -13,6 +13,8 @@ public sealed class NodeHostTests : IDisposable
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
     private readonly TemporaryFolder _folder = new();
     private readonly FakeNode _node = new();
+    private static readonly MachineFacts Machine = new(20_000, 1_048_576, 2_000_000, 1_000, 24L << 30, MemoryOfGroup: false);
+
     private readonly SignallingWriter _output = new();
     private readonly StringWriter _errors = new();
     private readonly List<int> _exits = [];
@@ -33,7 +35,7 @@ public sealed class NodeHostTests : IDisposable
     {
         var run = Run();
         await _output.SeenAsync("gateway ready").WaitAsync(Deadline);
-        Assert.Matches(@"^native  tcp://127\.0\.0\.1:5240\noperator  http://127\.0\.0\.1:[0-9]+\ngateway ready\n$", _output.Text);
+        Assert.Matches(@"^native  tcp://127\.0\.0\.1:5240\noperator  http://127\.0\.0\.1:[0-9]+\nroom for 19,488 connections; what limits it is open files\n(  .+\n){5}gateway ready\n$", _output.Text);
 
         _signals.OnSignal(PosixSignal.SIGTERM);
 
@@ -169,7 +171,7 @@ public sealed class NodeHostTests : IDisposable
             // The log goes to this process's stderr; what is logged has tests of its own.
             LogLevel = LogLevel.None,
         };
-        return Task.Run(() => new NodeHost(options, (_, _, _) => _node, _signals, _output, _errors, ServiceNotifier.None, TimeProvider.System).RunAsync([]));
+        return Task.Run(() => new NodeHost(options, (_, _, _) => _node, _signals, _output, _errors, ServiceNotifier.None, TimeProvider.System, () => Machine).RunAsync([]));
     }
 
     /// <summary>Text that tells when a line has come.</summary>

@@ -32,12 +32,12 @@ public class ConnectionTableTests
     [InlineData("Deadline", 32, 4)]
     [InlineData("Input", 36, 4)]
     [InlineData("Output", 40, 4)]
-    [InlineData("Link", 44, 4)]
+    [InlineData("Handed", 44, 4)]
     [InlineData("Tag", 48, 8)]
     [InlineData("Filter", 56, 4)]
-    [InlineData("Flight", 60, 1)]
-    [InlineData("Heat", 61, 1)]
-    [InlineData("Slice", 62, 2)]
+    [InlineData("Flight", 60, 2)]
+    [InlineData("Heat", 62, 1)]
+    [InlineData("Slice", 63, 1)]
     public void Every_field_has_its_place(string name, int offset, int size)
     {
         var field = typeof(ConnectionSlot).GetField(name)!;
@@ -112,6 +112,38 @@ public class ConnectionTableTests
         Assert.True(table.TryTake(SlotState.Open, 9, out index));
         Assert.Equal((PollFlags.None, SlotFlags.None, 9, 0ul, 0u, 0u, 0u), (slot.Poll, slot.Flags, slot.Descriptor, slot.Tag, slot.Input, slot.Output, slot.ApplicationDue));
         Assert.Equal((ConnectionSlot.None, ConnectionSlot.None), (slot.TimerNext, slot.TimerPrevious));
+    }
+
+    [Fact]
+    public void Pages_of_free_slots_are_given_back_and_old_ids_find_nothing_ever_after()
+    {
+        using var table = new ConnectionTable(40_000);
+        var ids = new List<ConnectionId>();
+        for (var round = 0; round < 3; round++)
+        {
+            var before = ids.Count;
+            for (var i = 0; i < 30_000; i++)
+            {
+                Assert.True(table.TryTake(SlotState.Open, i, out var index));
+                ids.Add(table.IdOf(index));
+            }
+
+            Assert.Equal(64L * 30_016, table.HeldBytes);
+            // One in the middle stays.
+            foreach (var id in ids.Skip(before).Where(id => id.Slot != 15_000)) table.Release(id.Slot);
+            table.Roll();
+            Assert.False(table.GiveBack());
+            table.Roll();
+            var pieces = 0;
+            while (table.GiveBack()) pieces++;
+            Assert.Equal(468, pieces);
+            Assert.Equal(4096, table.HeldBytes);
+            Assert.Equal(15_000, table.Find(ids[before + 15_000]).Descriptor);
+            table.Release(15_000);
+            Assert.All(ids, id => Assert.True(Unsafe.IsNullRef(ref table.Find(id))));
+        }
+
+        Assert.Equal(ids.Count, ids.Distinct().Count());
     }
 
     [Fact]

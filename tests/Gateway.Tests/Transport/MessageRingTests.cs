@@ -9,6 +9,41 @@ namespace Gateway.Tests.Transport;
 public class MessageRingTests
 {
     [Fact]
+    public void An_empty_ring_gives_its_memory_back_once_it_was_hardly_used_for_an_interval_and_serves_on()
+    {
+        using var ring = new MessageRing(64 * 1024);
+        var message = new byte[1000];
+        for (var round = 0; round < 3; round++)
+        {
+            for (var i = 0; i < 50; i++) Assert.True(ring.TryWrite(message, default));
+            ring.Roll();
+            ring.Roll();
+            // What was not taken stays.
+            Assert.False(ring.GiveBack());
+            for (var i = 0; i < 50; i++)
+            {
+                message[0] = (byte)(round * 50 + i + 1);
+                Assert.True(ring.TryRead(out var read));
+                Assert.Equal(1000, read.Length);
+                ring.Release();
+            }
+
+            Assert.True(ring.TouchedBytes >= 50_000);
+            Assert.True(ring.GiveBack());
+            Assert.Equal(0, ring.TouchedBytes);
+            Assert.False(ring.GiveBack());
+            Assert.False(ring.TryReadOldest(out _));
+
+            Assert.True(ring.TryWrite([1, 2, 3], [4], nowMs: 9));
+            Assert.True(ring.TryReadOldest(out var at));
+            Assert.Equal(9u, at);
+            Assert.True(ring.TryRead(out var after));
+            Assert.Equal([1, 2, 3, 4], after.ToArray());
+            ring.Release();
+        }
+    }
+
+    [Fact]
     public void Head_and_body_come_out_as_one_message_in_order()
     {
         using var ring = new MessageRing(4096);

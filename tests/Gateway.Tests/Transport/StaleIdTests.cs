@@ -235,7 +235,21 @@ public abstract class StaleIdTests(int reactors, IoBackend io)
         {
         }
 
-        public int Detach(uint slot, out bool idle)
+        public int Take(uint slot, int handed) => 0;
+
+        public void WakeOther(IReactorBackend other)
+        {
+        }
+
+        public void AddTo(Gateway.Transport.Pools.Housekeeping keeping)
+        {
+        }
+
+        public void Discard(int handed)
+        {
+        }
+
+        public int HandOver(uint slot, IReactorBackend to, out bool idle)
         {
             idle = false;
             return -1;

@@ -81,6 +81,12 @@ internal sealed class CommonOptions
     public Option<string?> Html { get; } = new("--html") { Description = "write a report with charts that needs no network", HelpName = "FILE" };
     public Option<bool> Quiet { get; } = new("--quiet") { Description = "no live view and no summary" };
 
+    public Option<string?> Operator { get; } = new("--operator")
+    {
+        Description = "the node's operator endpoint, to read its gauges now and then",
+        HelpName = "HOST:PORT",
+    };
+
     // For the commands that send.
 
     public Option<MixKind> Mix { get; } = new("--mix")
@@ -101,6 +107,12 @@ internal sealed class CommonOptions
     public Option<long> AckEvery { get; } = Units.Count("--ack-every", "acknowledge after this many within one read, and at its end", 64, 1, 1024);
 
     public static TimeSpan LongestRun => Day;
+
+    /// <summary>Logins under way in a storm, unless the user says: as many as a listener's usual backlog, beyond which the kernel drops connects that then come again seconds later.</summary>
+    public static int StormLoginsInFlight => 4096;
+
+    /// <summary>For the commands that watch what the node keeps.</summary>
+    public void AddOperatorTo(Command command) => command.Options.Add(Operator);
 
     public void AddTo(Command command, bool sends, bool logsIn = true)
     {
@@ -176,12 +188,12 @@ internal sealed class CommonOptions
             string.Create(CultureInfo.InvariantCulture, $"--processes: {connections} connections need {needed} processes; each may open {room} (ulimit -Hn)"));
     }
 
-    internal static IPEndPoint ParseTarget(string text)
+    internal static IPEndPoint ParseTarget(string text, string option = "--target")
     {
         var colon = text.LastIndexOf(':');
         var host = colon < 0 ? "" : text[..colon].Trim('[', ']');
         if (host.Length == 0 || !ushort.TryParse(text[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port == 0)
-            throw new LoadException(ExitCode.Usage, $"--target: '{text}' is not HOST:PORT, as in 127.0.0.1:5240");
+            throw new LoadException(ExitCode.Usage, $"{option}: '{text}' is not HOST:PORT, as in 127.0.0.1:5240");
         if (IPAddress.TryParse(host, out var address)) return new IPEndPoint(address, port);
         try
         {
@@ -190,7 +202,7 @@ internal sealed class CommonOptions
         }
         catch (SocketException e)
         {
-            throw new LoadException(ExitCode.Usage, $"--target: '{host}' is not known: {e.Message}", e);
+            throw new LoadException(ExitCode.Usage, $"{option}: '{host}' is not known: {e.Message}", e);
         }
     }
 }

@@ -19,6 +19,8 @@ internal static class LoadHost
         if (server is not null && server.CpuSeconds() is null)
             throw new LoadException(ExitCode.Usage, string.Create(CultureInfo.InvariantCulture, $"--server-pid: there is no process {pid} that may be looked at"));
 
+        using var gauges = GaugesOf(common, parse);
+        var watch = new ServerWatch(WatchesServer(common, parse) ? server : null, gauges);
         var json = parse.GetValue(common.Json);
         var html = parse.GetValue(common.Html);
         var view = quiet ? null : new LiveView(environment.Errors, environment.IsTerminal, TitleOf(parse, settings));
@@ -29,7 +31,7 @@ internal static class LoadHost
         try
         {
             Open(shards, settings, environment);
-            result = run(new Conductor(shards, environment.Time, server, recorder, parse.GetValue(common.Stall), interrupt));
+            result = run(new Conductor(shards, environment.Time, server, recorder, parse.GetValue(common.Stall), interrupt) { Watch = watch });
         }
         finally
         {
@@ -37,6 +39,7 @@ internal static class LoadHost
             foreach (var shard in shards) shard.Dispose();
         }
 
+        result.ServerSamples = watch.Samples;
         // Standard output is one thing or the other.
         if (!quiet) (json == "-" ? environment.Errors : environment.Output).Write(Summary.TextOf(result));
         if (json is not null) Write(json, JsonReport.TextOf(result), environment);
@@ -54,6 +57,19 @@ internal static class LoadHost
 
         for (var i = 0; i < settings.Processes; i++) shards.Add(new WorkerShard(settings with { Process = i }, environment.Program));
         foreach (var shard in shards) ((WorkerShard)shard).AwaitReady();
+    }
+
+    /// <summary>The other commands look at the server's memory themselves.</summary>
+    private static bool WatchesServer(CommonOptions common, ParseResult parse) => parse.CommandResult.Command.Options.Contains(common.Operator);
+
+    /// <exception cref="LoadException">The endpoint cannot be understood, or nobody answers there.</exception>
+    private static OperatorGauges? GaugesOf(CommonOptions common, ParseResult parse)
+    {
+        if (!WatchesServer(common, parse) || parse.GetValue(common.Operator) is not { } text) return null;
+        var gauges = new OperatorGauges(new Uri($"http://{CommonOptions.ParseTarget(text, "--operator")}"));
+        if (gauges.Read() is not null) return gauges;
+        gauges.Dispose();
+        throw new LoadException(ExitCode.Usage, $"--operator: no gateway tells its status at {text}");
     }
 
     private static string TitleOf(ParseResult parse, LoadSettings settings) => string.Create(

@@ -16,6 +16,8 @@ internal static class LoadProgram
             RelayCommand.Create(environment, interrupt),
             OfflineCommand.Create(environment, interrupt),
             StormCommand.Create(environment, interrupt),
+            PhasesCommand.Create(environment, interrupt),
+            ChurnCommand.Create(environment, interrupt),
             EchoCommand.Create(environment, interrupt),
         };
         var parse = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });

@@ -6,9 +6,6 @@ namespace Gateway.Load.Cli;
 
 internal static class StormCommand
 {
-    /// <summary>As many as a listener's usual backlog: beyond it the kernel drops connects and they come again seconds later.</summary>
-    private const int LoginsInFlight = 4096;
-
     public static Command Create(LoadEnvironment environment, CancellationToken interrupt)
     {
         var common = new CommonOptions();
@@ -21,7 +18,7 @@ internal static class StormCommand
         common.AddTo(command, sends: false);
         command.SetAction(parse =>
         {
-            var settings = common.SettingsOf(parse, Shape.Idle(CommonOptions.CountOf(parse, connections)), environment, LoginsInFlight);
+            var settings = common.SettingsOf(parse, Shape.Idle(CommonOptions.CountOf(parse, connections)), environment, CommonOptions.StormLoginsInFlight);
             var plan = new StormPlan
             {
                 Times = CommonOptions.CountOf(parse, times),

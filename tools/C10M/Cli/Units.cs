@@ -29,6 +29,17 @@ internal static class Units
             : Fail<long>(result, string.Create(CultureInfo.InvariantCulture, $"{name}: '{result.Tokens[0].Value}' is no whole number from {least} to {most}")),
     };
 
+    /// <summary>A share of a whole, above 0 and at most 1: 1%, 0.5% or 0.01.</summary>
+    public static Option<double> Share(string name, string description, double otherwise) => new(name)
+    {
+        Description = description,
+        HelpName = "SHARE",
+        DefaultValueFactory = _ => otherwise,
+        CustomParser = result => TryParseShare(result.Tokens[0].Value, out var share)
+            ? share
+            : Fail<double>(result, $"{name}: '{result.Tokens[0].Value}' is no share above 0 and up to 100%, as in 1% or 0.01"),
+    };
+
     public static T Fail<T>(ArgumentResult result, string error)
     {
         result.AddError(error);
@@ -50,6 +61,14 @@ internal static class Units
         if (number * factor > TimeSpan.FromDays(365).TotalSeconds) return false;
         time = TimeSpan.FromSeconds(number * factor);
         return true;
+    }
+
+    internal static bool TryParseShare(string text, out double share)
+    {
+        var percent = text.EndsWith('%');
+        var ok = double.TryParse(percent ? text[..^1] : text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out share);
+        if (percent) share /= 100;
+        return ok && share is > 0 and <= 1;
     }
 
     internal static bool TryParseCount(string text, out long count)

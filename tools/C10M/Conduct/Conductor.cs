@@ -37,6 +37,9 @@ internal sealed class Conductor
 
     public ServerProcess? Server { get; }
 
+    /// <summary>What has been seen of the server from time to time.</summary>
+    public ServerWatch Watch { get; init; } = new(null, null);
+
     public TimeSpan StallLimit { get; }
 
     /// <summary>What went wrong in the conducting itself, beside what the fleets counted.</summary>
@@ -84,6 +87,7 @@ internal sealed class Conductor
             var snapshot = Glance();
             var now = Time.NowUs();
             _observer.OnSnapshot(_phase, now, snapshot, Server);
+            Watch.Look(now);
             if (snapshot[Counter.OrdersTaken] == _orders && done(snapshot)) return true;
             if (IsInterrupted) return false;
             if (limit is { } longest && now - startedAt >= longest.TotalMicroseconds) return Fail($"{phase}_not_done_in_time");
@@ -114,7 +118,7 @@ internal sealed class Conductor
 
     private static long MovementOf(LoadSnapshot s) =>
         s[Counter.OrdersTaken] + s[Counter.Logins] + s[Counter.LoginRetries] + s[Counter.Sent] + s[Counter.Resent] + s[Counter.Accepted]
-        + s[Counter.DoubleChecks] + s[Counter.Delivered] + s[Counter.Strays] + s[Counter.Pongs] + s[Counter.Errors];
+        + s[Counter.DoubleChecks] + s[Counter.Delivered] + s[Counter.Strays] + s[Counter.Pongs] + s[Counter.Visits] - s[Counter.Attached] + s[Counter.Errors];
 }
 
 /// <summary>Told of every look at the load, on the conductor's thread. The snapshot is valid during the call only.</summary>

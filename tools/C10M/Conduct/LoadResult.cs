@@ -31,6 +31,12 @@ internal sealed class LoadResult
     /// <summary>Sessions that answered a ping at the end.</summary>
     public long? Alive { get; set; }
 
+    /// <summary>Of a run in phases.</summary>
+    public List<PhaseResult> Phases { get; } = [];
+
+    /// <summary>The server from time to time; empty when nobody said where it is, and in short runs.</summary>
+    public IReadOnlyList<ServerSample> ServerSamples { get; set; } = [];
+
     /// <summary>Further figures of one command, by their JSON name.</summary>
     public SortedDictionary<string, object?> Extra { get; } = new(StringComparer.Ordinal);
 

@@ -34,12 +34,16 @@ internal sealed record LoadSettings
     /// <summary>The first source address; null: the kernel chooses.</summary>
     public string? FirstSource { get; init; }
 
+    /// <summary>Source addresses are as many as this number of connections needs; 0: as the devices need.</summary>
+    public int Sources { get; init; }
+
     public int Window { get; init; } = 1;
     public bool TracksDoubleChecks { get; init; } = true;
     public int AckEvery { get; init; } = 64;
     public int LoginsInFlight { get; init; } = 512;
     public long StartBelow { get; init; } = long.MaxValue;
     public bool Reconnect { get; init; }
+    public bool HeedsGoAway { get; init; }
     public bool OpenLoop { get; init; }
     public int Threads { get; init; } = 1;
     public int Processes { get; init; } = 1;
@@ -49,7 +53,7 @@ internal sealed record LoadSettings
     public int Process { get; init; }
 
     [JsonIgnore]
-    public Shape Shape => new(ShapeKind, GroupSize, Devices);
+    public Shape Shape => new(ShapeKind, GroupSize, Devices) { Seed = Seed };
 
     /// <summary>The devices of this process.</summary>
     [JsonIgnore]
@@ -66,7 +70,7 @@ internal sealed record LoadSettings
             Shape = Shape,
             Mix = mix,
             Payload = new Payload(Run, Seed, mix.MaxBytes),
-            Sources = SourceAddresses.For(FirstSource is null ? null : IPAddress.Parse(FirstSource), Devices),
+            Sources = SourceAddresses.For(FirstSource is null ? null : IPAddress.Parse(FirstSource), Math.Max(Sources, Devices)),
             Time = new MonotonicTime(time),
             Seed = Seed,
             FirstAddress = FirstAddress,
@@ -77,6 +81,7 @@ internal sealed record LoadSettings
             LoginsInFlight = LoginsInFlight,
             StartBelow = StartBelow,
             Reconnect = Reconnect,
+            HeedsGoAway = HeedsGoAway,
         };
     }
 

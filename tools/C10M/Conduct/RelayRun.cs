@@ -36,7 +36,13 @@ internal static class RelayRun
         return Runs.Finish(conductor, result);
     }
 
-    private static void Measure(Conductor conductor, LoadResult result, RelayPlan plan)
+    /// <summary>Sends at the plan's rate, or as fast as the windows let it, and waits for the last double check.</summary>
+    /// <param name="conductor">Everybody is logged in.</param>
+    /// <param name="result">Takes the figures.</param>
+    /// <param name="plan">How long and how fast.</param>
+    /// <param name="phase">What the measured interval is called.</param>
+    /// <param name="windows">Looks at each of its stretches.</param>
+    internal static void Measure(Conductor conductor, LoadResult result, RelayPlan plan, string phase = "measure", WorstWindow? windows = null)
     {
         var now = conductor.Time.NowUs();
         var warmsUp = plan.WarmupMessages > 0 || plan.Warmup > TimeSpan.Zero;
@@ -56,18 +62,24 @@ internal static class RelayRun
         var endUs = plan.Messages > 0 ? long.MaxValue : mark + (long)plan.Time.TotalMicroseconds;
         if (plan.Messages == 0)
         {
-            conductor.WaitUntil("measure", _ => conductor.Time.NowUs() >= endUs);
+            conductor.WaitUntil(phase, s =>
+            {
+                var at = conductor.Time.NowUs();
+                windows?.Look(at, s);
+                return at >= endUs;
+            });
             cost.NoteIn(result);
             if (conductor.IsInterrupted) conductor.Give(new Order(OrderKind.Stop));
             else conductor.WaitUntil("drain", Runs.IsSettled, plan.DrainLimit);
         }
         else
         {
-            conductor.WaitUntil("measure", Runs.IsSettled);
+            conductor.WaitUntil(phase, Runs.IsSettled);
             cost.NoteIn(result);
         }
 
         var totals = conductor.Look();
+        windows?.End(conductor.Time.NowUs(), totals);
         result.MeasuredMessages = totals[Counter.MeasuredDoubleChecks];
         var lastUs = plan.Messages > 0 || conductor.IsInterrupted ? totals[Counter.LastDoubleCheckAt] : endUs;
         result.MeasuredSeconds = Math.Max(lastUs - mark, 1) / 1e6;

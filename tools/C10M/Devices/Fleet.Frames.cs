@@ -54,6 +54,7 @@ internal sealed partial class Fleet
             return;
         }
 
+        if (d.State == DeviceState.Established) _tally[Counter.Disconnects]++;
         Leave(ref d);
         LoginAgain(index, NameOf(frame.Code));
     }
@@ -67,10 +68,15 @@ internal sealed partial class Fleet
         }
 
         ref var d = ref _devices[index];
-        if (d.State == DeviceState.Established && !_settings.Reconnect)
+        if (d.State == DeviceState.Established)
         {
-            Fail(index, "go_away");
-            return;
+            if (!_settings.Reconnect && !_settings.HeedsGoAway)
+            {
+                Fail(index, "go_away");
+                return;
+            }
+
+            _tally[Counter.GoAways]++;
         }
 
         Leave(ref d);

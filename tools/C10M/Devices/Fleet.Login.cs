@@ -21,6 +21,7 @@ internal sealed partial class Fleet
     private readonly Queue<(int Device, long DueUs)> _loginAgain = new();
     private int _loginCursor;
     private Who _loginWho;
+    private Visit _visit;
 
     public void OnConnected(ConnectionId c, int errno)
     {
@@ -34,6 +35,13 @@ internal sealed partial class Fleet
             if (given) return;
             if (_settings.Reconnect && d.Has(DeviceFlags.Known)) LoginAgain(index, "connect_failed_too_often");
             else _tally.Count($"connect_errno_{errno}");
+            return;
+        }
+
+        if (_visit == Visit.Touch)
+        {
+            _tally[Counter.Visits]++;
+            Part(ref d);
             return;
         }
 
@@ -52,14 +60,17 @@ internal sealed partial class Fleet
         ref var d = ref _devices[index];
         if (kind != TimeoutKind.Application) return;
         if (d.State == DeviceState.Established) KeepAlive(ref d);
+        else if (_visit == Visit.HalfHandshake && d.State == DeviceState.AwaitWelcome) BreakOff(ref d);
         else if (d.State is DeviceState.AwaitChallenge or DeviceState.AwaitWelcome) Fail(index, "login_timeout");
     }
 
     private void BeginLogins(Order order)
     {
         _loginWho = order.Who;
+        _visit = order.Visit;
         _loginCursor = 0;
         _logins.Begin(order, _nowUs);
+        if (_visit != Visit.None) _logins.RotateSources();
         SkipToLogin();
     }
 
@@ -134,14 +145,29 @@ internal sealed partial class Fleet
 
         ref var d = ref _devices[index];
         var key = _handshakes.Key(d.Handshake);
-        var address = _settings.AddressOf(OrdinalOf(index));
+        var address = AddressOf(OrdinalOf(index));
         DeviceKey.Derive(_settings.Secret, address, 0, key);
         challenge.NodeNonce.CopyTo(_handshakes.NodeNonce(d.Handshake));
         d.State = DeviceState.AwaitWelcome;
-        _reactor.Advance(d.Connection, AuthenticateFrame.Write(
+        var written = AuthenticateFrame.Write(
             _reactor.GetSpan(d.Connection, AuthenticateFrame.FrameBytes),
             address, 0, d.Incarnation, d.LastSequence, _settings.CreditMessages, _settings.CreditBytes,
-            key, _handshakes.ClientNonce(d.Handshake), challenge.NodeNonce));
+            key, _handshakes.ClientNonce(d.Handshake), challenge.NodeNonce);
+        if (_visit != Visit.HalfHandshake)
+        {
+            _reactor.Advance(d.Connection, written);
+            return;
+        }
+
+        // A reset takes along what was not sent yet: it comes with the next tick.
+        _reactor.Advance(d.Connection, written / 2);
+        _reactor.SetTimer(d.Connection, _reactor.NowMs + 1);
+    }
+
+    private void BreakOff(ref Device d)
+    {
+        _tally[Counter.Visits]++;
+        Leave(ref d);
     }
 
     private void OnWelcome(int index, ReadOnlySpan<byte> payload)
@@ -194,6 +220,10 @@ internal sealed partial class Fleet
             _tally[Counter.Reconnects]++;
             Reconcile(index, welcome.WindowLow, welcome.WindowSettled);
         }
+
+        if (_visit != Visit.Login || d.State != DeviceState.Established) return;
+        _tally[Counter.Visits]++;
+        Part(ref d);
     }
 
     /// <summary>Half of what the node waits for a byte: one lost wake-up does not cost the session.</summary>

@@ -23,7 +23,7 @@ internal sealed partial class Fleet
         }
 
         var ordinal = OrdinalOf(index);
-        if (stream != (uint)ordinal || frame.From != _settings.AddressOf(_shape.SenderOf(ordinal)))
+        if (stream != (uint)ordinal || frame.From != AddressOf(_shape.SenderOf(ordinal)))
         {
             _tally.Count("misrouted");
             return;

@@ -82,7 +82,7 @@ internal sealed partial class Fleet
         _settings.Payload.Write(body, (uint)recipient, messageIndex);
         _reactor.Advance(d.Connection, SendFrame.Write(
             _reactor.GetSpan(d.Connection, SendFrame.FrameBytes(body.Length)),
-            _settings.AddressOf(recipient), number, d.LowestOpen, 0, SendKind.Message, body));
+            AddressOf(recipient), number, d.LowestOpen, 0, SendKind.Message, body));
     }
 
     /// <summary>A sender's n-th message (from 0): to its recipients in turn.</summary>
@@ -130,7 +130,7 @@ internal sealed partial class Fleet
             return;
         }
 
-        if (peer != _settings.AddressOf(StreamOf(index, number - d.FirstNumber).Recipient))
+        if (peer != AddressOf(StreamOf(index, number - d.FirstNumber).Recipient))
         {
             _tally.Count("receipt_wrong_peer");
             return;

@@ -24,6 +24,8 @@ internal sealed partial class Fleet : IFleet
     private readonly CheckRound _checks;
     private readonly SendSchedule _schedule;
     private readonly DeviceSlots _slots = new();
+    /// <summary>The number of the user that is device 0 of the run, until the fleet is renewed.</summary>
+    private ulong _firstAddress;
     private long _nowUs;
 
     public Fleet(Reactor reactor, FleetSettings settings, Slice slice)
@@ -42,6 +44,8 @@ internal sealed partial class Fleet : IFleet
         _handshakes = new Handshakes(settings.LoginsInFlight);
         _sentAt = new SenderRings<long>(settings, slice);
         _loginCursor = slice.Count;
+        _leaveCursor = slice.Count;
+        _firstAddress = settings.FirstAddress;
         for (var i = 0; i < _devices.Length; i++) _devices[i].Handshake = -1;
     }
 
@@ -59,7 +63,9 @@ internal sealed partial class Fleet : IFleet
             case OrderKind.Measure: _tally.Measure(order.FromUs, order.UntilUs); break;
             case OrderKind.Stop: _schedule.Stop(); break;
             case OrderKind.Check: _checks.Begin(); break;
-            case OrderKind.Drop: DropAll(); break;
+            case OrderKind.Drop: Drop(order); break;
+            case OrderKind.Leave: BeginLeaving(order); break;
+            case OrderKind.Renew: Renew(order); break;
             default: throw new UnreachableOrderException(order.Kind);
         }
 
@@ -71,6 +77,7 @@ internal sealed partial class Fleet : IFleet
     {
         _nowUs = _settings.Time.NowUs();
         PumpLogins();
+        PumpLeaving();
         PumpChecks();
         ResumeHeld();
         StartSenders();
@@ -120,6 +127,7 @@ internal sealed partial class Fleet : IFleet
         _nowUs = _settings.Time.NowUs();
         ref var d = ref _devices[index];
         var broke = d.State != DeviceState.Closing && reason != CloseReason.Shutdown;
+        if (broke && d.State == DeviceState.Established) _tally[Counter.Disconnects]++;
         Detach(ref d);
         if (!broke) return;
         if (_settings.Reconnect && d.Has(DeviceFlags.Known)) LoginAgain(index, "closed_too_often");
@@ -127,6 +135,8 @@ internal sealed partial class Fleet : IFleet
     }
 
     private int OrdinalOf(int index) => _slice.First + index;
+
+    private Address AddressOf(int ordinal) => new(AddressKind.User, _firstAddress + (ulong)ordinal);
 
     /// <summary>The device has no connection any more; gives back what it held for one.</summary>
     private void Detach(ref Device d)
@@ -153,15 +163,5 @@ internal sealed partial class Fleet : IFleet
         if (d.State == DeviceState.Established) _tally[Counter.Open]--;
         d.State = DeviceState.Closing;
         _reactor.Abort(d.Connection);
-    }
-
-    private void DropAll()
-    {
-        _loginCursor = _slice.Count;
-        _loginAgain.Clear();
-        for (var i = 0; i < _devices.Length; i++)
-        {
-            if (_devices[i].State is not (DeviceState.Offline or DeviceState.Closing)) Leave(ref _devices[i]);
-        }
     }
 }

@@ -1,6 +1,5 @@
 using System.Net;
 using Gateway.Load.Measure;
-using Gateway.Protocol;
 
 namespace Gateway.Load.Devices;
 
@@ -54,10 +53,11 @@ internal sealed record FleetSettings
     /// <summary>A session that breaks is established again and its unsettled messages are sent again; otherwise a break is an error.</summary>
     public bool Reconnect { get; init; }
 
+    /// <summary>A session that is told to go away comes back when it was told to; otherwise that is an error unless <see cref="Reconnect"/>.</summary>
+    public bool HeedsGoAway { get; init; }
+
     public uint CreditMessages { get; init; } = 256;
     public uint CreditBytes { get; init; } = 1 << 20;
-
-    public Address AddressOf(int ordinal) => new(AddressKind.User, FirstAddress + (ulong)ordinal);
 }
 
 /// <summary>

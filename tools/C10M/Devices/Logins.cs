@@ -12,6 +12,7 @@ internal sealed class Logins(Reactor reactor, FleetSettings settings, Slice slic
 {
     private double _gapUs;
     private double _nextUs;
+    private uint _sourceShift;
 
     /// <summary>Whether another may be under way.</summary>
     public bool HasRoom => tally[Counter.LoginsInFlight] < settings.LoginsInFlight;
@@ -22,6 +23,9 @@ internal sealed class Logins(Reactor reactor, FleetSettings settings, Slice slic
         _gapUs = order.Rate <= 0 ? 0 : 1e6 * settings.Shape.Devices / (order.Rate * Math.Max(1, slice.Count));
     }
 
+    /// <summary>From here on devices connect from other addresses than before, as far as there are any.</summary>
+    public void RotateSources() => _sourceShift += (uint)settings.Shape.Devices;
+
     /// <summary>Whether there is room, and the rate lets the next one begin.</summary>
     public bool IsDue(long nowUs) => HasRoom && _nextUs <= nowUs;
 
@@ -31,7 +35,7 @@ internal sealed class Logins(Reactor reactor, FleetSettings settings, Slice slic
     /// <summary>Connects a device of the slice; false: the transport has no slot, which is counted as an error.</summary>
     public bool TryConnect(int index, out ConnectionId c)
     {
-        c = reactor.Connect(settings.Target, settings.Sources.Of(slice.First + index));
+        c = reactor.Connect(settings.Target, settings.Sources.Of((int)(((uint)(slice.First + index) + _sourceShift) & int.MaxValue)));
         if (c.IsNone)
         {
             tally.Count("no_connection_slot");

@@ -12,8 +12,12 @@ internal enum OrderKind
     Stop,
     /// <summary>Ask every session for a pong.</summary>
     Check,
-    /// <summary>Drop every connection with a reset, as a lost network does.</summary>
+    /// <summary>Drop every connection with a reset, as a lost network does; or <see cref="Order.Devices"/> of all, evenly spread.</summary>
     Drop,
+    /// <summary>Close every connection in order, <see cref="Order.Rate"/> a second over all processes (0: as fast as it goes).</summary>
+    Leave,
+    /// <summary>Be other devices, from <see cref="Order.FirstAddress"/> on, that remember nothing. Only while nobody has a connection.</summary>
+    Renew,
 }
 
 internal enum Who
@@ -23,10 +27,26 @@ internal enum Who
     Recipients = 2,
 }
 
+/// <summary>How far a connection goes before it ends by itself.</summary>
+internal enum Visit
+{
+    /// <summary>It stays.</summary>
+    None = 0,
+    /// <summary>Connects, and closes without a word.</summary>
+    Touch = 1,
+    /// <summary>Sends half of its authentication, and resets.</summary>
+    HalfHandshake = 2,
+    /// <summary>Closes as soon as it is welcome.</summary>
+    Login = 3,
+}
+
 /// <summary>What the conductor asks of every fleet. Times are of <see cref="Measure.MonotonicTime"/>; plain data, so that it can go to another process.</summary>
 internal sealed record Order(OrderKind Kind)
 {
     public Who Who { get; init; }
+    public Visit Visit { get; init; }
+    public long Devices { get; init; }
+    public ulong FirstAddress { get; init; }
     public double Rate { get; init; }
     public long Budget { get; init; }
     public long Quota { get; init; }

@@ -12,6 +12,8 @@ internal enum ShapeKind
     Fan,
     /// <summary>Every connection is alone and hears itself.</summary>
     Echo,
+    /// <summary>Groups of which one pair, drawn by the seed, talks: one of it sends to the other. The rest is idle.</summary>
+    Chatting,
 }
 
 /// <summary>
@@ -21,6 +23,9 @@ internal enum ShapeKind
 /// </summary>
 internal sealed record Shape(ShapeKind Kind, int GroupSize, int Devices)
 {
+    /// <summary>Of what is drawn.</summary>
+    public ulong Seed { get; init; }
+
     public static Shape Idle(int devices) => new(ShapeKind.Idle, 1, devices);
 
     public static Shape Echo(int connections) => new(ShapeKind.Echo, 1, connections);
@@ -37,14 +42,24 @@ internal sealed record Shape(ShapeKind Kind, int GroupSize, int Devices)
         return new Shape(ShapeKind.Fan, 1 + each, groups + recipients);
     }
 
+    /// <summary>A share (above 0, at most 1) of the devices talks; as near as whole groups with a pair each come to it.</summary>
+    public static Shape Chatting(int devices, double share) => new(ShapeKind.Chatting, (int)Math.Min(devices, Math.Max(2, Math.Round(2 / share))), devices);
+
     public bool Sends(int ordinal) => Kind switch
     {
         ShapeKind.Idle => false,
         ShapeKind.Exchange => true,
+        ShapeKind.Chatting => PairOf(ordinal).Sender == ordinal,
         _ => ordinal % GroupSize == 0,
     };
 
-    public bool Receives(int ordinal) => Kind == ShapeKind.Exchange || (Kind != ShapeKind.Idle && !Sends(ordinal));
+    public bool Receives(int ordinal) => Kind switch
+    {
+        ShapeKind.Exchange => true,
+        ShapeKind.Idle => false,
+        ShapeKind.Chatting => PairOf(ordinal).Recipient == ordinal,
+        _ => !Sends(ordinal),
+    };
 
     public int RecipientsOf(int sender) => Kind switch
     {
@@ -53,19 +68,37 @@ internal sealed record Shape(ShapeKind Kind, int GroupSize, int Devices)
         _ => 1,
     };
 
-    public int FirstRecipientOf(int sender) => Kind == ShapeKind.Exchange ? sender ^ 1 : sender + 1;
+    public int FirstRecipientOf(int sender) => Kind switch
+    {
+        ShapeKind.Exchange => sender ^ 1,
+        ShapeKind.Chatting => PairOf(sender).Recipient,
+        _ => sender + 1,
+    };
 
-    public int SenderOf(int recipient) => Kind == ShapeKind.Exchange ? recipient ^ 1 : recipient - recipient % GroupSize;
+    public int SenderOf(int recipient) => Kind switch
+    {
+        ShapeKind.Exchange => recipient ^ 1,
+        ShapeKind.Chatting => PairOf(recipient).Sender,
+        _ => recipient - recipient % GroupSize,
+    };
 
     public int Senders => SendersIn(new Slice(0, Devices));
 
-    public int Recipients => Kind == ShapeKind.Exchange ? Devices : Kind == ShapeKind.Idle ? 0 : Devices - Senders;
+    public int Recipients => Kind switch
+    {
+        ShapeKind.Exchange => Devices,
+        ShapeKind.Idle => 0,
+        ShapeKind.Chatting => Senders,
+        _ => Devices - Senders,
+    };
 
     /// <summary>Of a slice in whole groups.</summary>
     public int SendersIn(Slice slice) => Kind switch
     {
         ShapeKind.Idle => 0,
         ShapeKind.Exchange => slice.Count,
+        // A last group of one has nobody to talk to.
+        ShapeKind.Chatting => slice.Count / GroupSize + (slice.Count % GroupSize >= 2 ? 1 : 0),
         _ => (slice.Count + GroupSize - 1) / GroupSize,
     };
 
@@ -79,6 +112,21 @@ internal sealed record Shape(ShapeKind Kind, int GroupSize, int Devices)
         var from = of.First + GroupSize * (int)((long)groups * index / parts);
         var to = of.First + Math.Min(of.Count, GroupSize * (int)((long)groups * (index + 1) / parts));
         return new Slice(from, to - from);
+    }
+
+    /// <summary>Whether the device is one of so many of all, evenly spread.</summary>
+    public bool IsAmong(int ordinal, long devices) => (long)((Int128)(ordinal + 1) * devices / Devices) > (long)((Int128)ordinal * devices / Devices);
+
+    /// <summary>The pair of the ordinal's group that talks; nobody's ordinals in a group of one.</summary>
+    private (int Sender, int Recipient) PairOf(int ordinal)
+    {
+        var start = ordinal - ordinal % GroupSize;
+        var size = Math.Min(GroupSize, Devices - start);
+        if (size < 2) return (-1, -1);
+        var hash = Hash.Of(Seed ^ 0xC4A7, (ulong)start, 0);
+        var first = (int)((uint)hash % (uint)size);
+        var second = (int)((uint)(hash >> 32) % (uint)(size - 1));
+        return (start + first, start + (second >= first ? second + 1 : second));
     }
 }
 

@@ -21,6 +21,12 @@ internal enum Counter
     LoginRetries,
     /// <summary>Sessions that were established again after they broke.</summary>
     Reconnects,
+    /// <summary>Sessions that ended although nobody here meant them to.</summary>
+    Disconnects,
+    /// <summary>Sessions that the node asked to come back later, and that do.</summary>
+    GoAways,
+    /// <summary>Connections that did what a <see cref="Devices.Visit"/> is, and ended it themselves.</summary>
+    Visits,
 
     /// <summary>Messages sent for the first time.</summary>
     Sent,

@@ -17,7 +17,13 @@ internal sealed class ServerProcess(int pid)
     public double? CpuSeconds() => Sum(CpuTicksOf) / TicksPerSecond;
 
     /// <summary>Memory that is its own, with its share of what it shares, swapped out or not: Pss + SwapPss, bytes.</summary>
-    public long? MemoryBytes() => Sum(KilobytesOf) * 1024;
+    public long? MemoryBytes() => Sum(name => RollupOf(name, "Pss:", "SwapPss:")) * 1024;
+
+    /// <summary>Resident memory, what it shares counted whole: Rss, bytes.</summary>
+    public long? ResidentBytes() => Sum(name => RollupOf(name, "Rss:")) * 1024;
+
+    /// <summary>Open files.</summary>
+    public long? Descriptors() => Sum(DescriptorsOf);
 
     private long? Sum(Func<string, long?> figure)
     {
@@ -59,14 +65,29 @@ internal sealed class ServerProcess(int pid)
         return long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture);
     }
 
-    private static long? KilobytesOf(string process)
+    private static long? DescriptorsOf(string process)
+    {
+        try
+        {
+            return Directory.EnumerateFileSystemEntries($"/proc/{process}/fd").LongCount();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Kilobytes.</summary>
+    private static long? RollupOf(string process, params ReadOnlySpan<string> names)
     {
         if (Read($"/proc/{process}/smaps_rollup") is not { } text) return null;
         long kilobytes = 0;
         foreach (var line in text.Split('\n'))
         {
-            if (!line.StartsWith("Pss:", StringComparison.Ordinal) && !line.StartsWith("SwapPss:", StringComparison.Ordinal)) continue;
-            kilobytes += long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+            foreach (var name in names)
+            {
+                if (line.StartsWith(name, StringComparison.Ordinal)) kilobytes += long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+            }
         }
 
         return kilobytes;

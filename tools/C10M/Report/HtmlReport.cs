@@ -31,9 +31,11 @@ internal static class HtmlReport
         Add($"<p class=\"{(r.AddsUp && !r.Interrupted ? "good" : "bad")}\"><b>{verdict}</b></p>");
         Add($"<p>{s.Processes} process(es) of {s.Threads} reactor(s); seed {s.Seed}; {Escape(new MessageMix(s.Mix, s.SizeBytes, s.Seed).ToString())}; window {s.Window}.</p>");
         AddFigures();
+        AddPhases();
         AddLatencies();
         AddCurve();
         AddCourse();
+        if (r.ServerSamples.Count > 1) AddServer();
         Add($"<h2>All figures</h2><pre>{Escape(JsonReport.TextOf(r))}</pre></html>");
         return html.ToString();
 
@@ -54,6 +56,26 @@ internal static class HtmlReport
         }
 
         void Row(string name, FormattableString value) => Add($"<tr><td>{name}</td><td>{value.ToString(CultureInfo.InvariantCulture)}</td></tr>");
+
+        void AddPhases()
+        {
+            if (r.Phases.Count == 0) return;
+            Add($"<h2>Phases</h2><table><tr><th></th><th>s</th><th>connections</th><th>disconnects</th><th>errors</th><th>logins/s</th><th>login p99, ms</th><th>double checks</th><th>p50</th><th>p99</th><th>p99.9</th><th>worst p99 of 5 s</th><th>lost</th><th>twice</th><th>MB</th><th>bytes each</th></tr>");
+            foreach (var p in r.Phases)
+            {
+                Add($"<tr><td>{p.Name}</td><td>{p.Seconds:0.0}</td><td>{p.Connections:N0}</td><td>{p.Disconnects:N0}</td><td>{p.Errors:N0}</td><td>{p.LoginsPerSecond:N0}</td><td>{p.LoginUs?.P99 / 1000.0:0.0}</td>");
+                Add($"<td>{p.DoubleChecks:N0}</td><td>{p.LatencyUs?.P50 / 1000.0:0.000}</td><td>{p.LatencyUs?.P99 / 1000.0:0.000}</td><td>{p.LatencyUs?.P999 / 1000.0:0.000}</td><td>{p.WorstP99Us / 1000.0:0.000}</td>");
+                Add($"<td>{p.Lost:N0}</td><td>{p.Duplicates:N0}</td><td>{p.ServerMemoryBytes / 1048576.0:N1}</td><td>{p.ServerBytesPerConnection:N0}</td></tr>");
+            }
+
+            Add($"</table>");
+            foreach (var p in r.Phases)
+            {
+                if (p.P99EachFiveSecondsUs is not { Count: > 1 } windows) continue;
+                Add($"<h2>p99 of each 5 s of {p.Name}</h2>");
+                html.Append(SvgChart.Draw("seconds", " ms", true, [new Series("p99", Orange, [.. windows.Select((us, i) => (5.0 * (i + 1), us == 0 ? null : (double?)(us / 1000.0)))])]));
+            }
+        }
 
         void AddLatencies()
         {
@@ -81,6 +103,17 @@ internal static class HtmlReport
             Chart("CPU, cores", "", false, Line("server", Blue, m => m.ServerCores), Line("load", Orange, m => m.LoadCores));
             Chart("Server memory", " MB", false, Line("Pss + SwapPss", Blue, m => m.ServerMemoryBytes / 1048576.0));
         }
+
+        void AddServer()
+        {
+            Samples("Server memory, every 10 s", " MB", ("Pss + SwapPss", Blue, s => s.MemoryBytes / 1048576.0), ("Rss", Orange, s => s.ResidentBytes / 1048576.0));
+            Samples("Server's open files", "", ("files", Blue, s => s.Descriptors));
+            Samples("The node's connections", "", ("connections", Blue, s => s.Node?.Connections), ("handshakes", Orange, s => s.Node?.Handshakes));
+            Samples("The node's mailboxes and windows", "", ("mailboxes that hold something", Blue, s => s.Node?.Mailboxes), ("windows", Orange, s => s.Node?.Windows));
+        }
+
+        void Samples(string title, string unit, params (string Name, string Color, Func<ServerSample, double?> Value)[] lines) => Chart(
+            title, unit, false, [.. lines.Select(line => new Series(line.Name, line.Color, [.. r.ServerSamples.Select(s => (s.Seconds, line.Value(s)))]))]);
 
         Series Line(string name, string color, Func<Moment, double?> value) => new(name, color, [.. moments.Select(m => (m.Seconds, value(m)))]);
 

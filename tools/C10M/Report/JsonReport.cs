@@ -65,6 +65,8 @@ internal static class JsonReport
             ["processes"] = settings.Processes,
             ["threads"] = settings.Threads,
         };
+        if (result.Phases.Count > 0) json["phases"] = JsonSerializer.SerializeToNode(result.Phases, Indented);
+        if (result.ServerSamples.Count > 0) json["server_samples"] = JsonSerializer.SerializeToNode(result.ServerSamples, Indented);
         foreach (var (name, value) in result.Extra) json[name] = JsonSerializer.SerializeToNode(value, Indented);
         return json;
     }

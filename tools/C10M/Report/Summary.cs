@@ -16,7 +16,7 @@ internal static class Summary
         var s = r.Settings;
         Line($"{r.Command}: {s.Devices:N0} devices from {s.FirstAddress}, {s.Processes} process(es) of {s.Threads} reactor(s), seed {s.Seed}");
         if (s.ShapeKind != ShapeKind.Idle) Line($"  mix            {new MessageMix(s.Mix, s.SizeBytes, s.Seed)}; window {s.Window}");
-        Line($"  connections    {r.Connections:N0}, {r.LoginsPerSecond:N0} logins/s, {r.Alive:N0} alive at the end");
+        if (r.Connections > 0) Line($"  connections    {r.Connections:N0}, {r.LoginsPerSecond:N0} logins/s, {r.Alive:N0} alive at the end");
         Latency("login", totals.Login);
         if (r.MessagesPerSecond is { } rate) Line($"  messages       {rate:N0} a second: {r.MeasuredMessages:N0} in {r.MeasuredSeconds:0.00} s");
         Latency("double check", totals.DoubleCheck);
@@ -29,10 +29,13 @@ internal static class Summary
             Line($"                 {r.Lost:N0} lost, {totals[Counter.Duplicates]:N0} twice, {totals[Counter.OutOfOrder]:N0} out of order, {totals[Counter.RefusedTemporary]:N0} refused for now, {totals[Counter.Redelivered]:N0} redelivered");
         }
 
+        foreach (var p in r.Phases) Phase(p);
         foreach (var (name, value) in r.Extra)
         {
             if (value is StormRound ramp) Round(name, ramp);
             else if (value is IEnumerable<StormRound> rounds) rounds.ToList().ForEach(round => Round("round", round));
+            else if (value is ServerSample sample) Server(name, sample);
+            else if (value is KernelSockets kernel) Line($"  {name,-14} {kernel.CloseWait:N0} in CLOSE_WAIT; slab objects: {kernel.TcpObjects:N0} TCP, {kernel.InodeObjects:N0} socket inodes");
             else if (value is not null) Line($"  {name,-14} {value}");
         }
 
@@ -50,6 +53,21 @@ internal static class Summary
         {
             Line($"  {name,-14} {round.Logins:N0} logins in {round.Seconds:0.00} s ({round.LoginsPerSecond:N0}/s), p99 {round.P99Us / 1000.0:0.0} ms");
             if (round.ServerMemoryBytes is { } memory) Line($"                 server memory {memory / 1048576.0:N1} MB");
+        }
+
+        void Phase(PhaseResult p)
+        {
+            Line($"  {p.Name,-14} {p.Seconds:0.0} s: {p.Connections:N0} connections, {p.Logins:N0} logins ({p.LoginsPerSecond:N0}/s), {p.Disconnects:N0} disconnects, {p.GoAways:N0} sent away, {p.Errors:N0} errors");
+            if (p.LoginUs is { } login) Line($"                 login p50 {Ms(login.P50)}  p99 {Ms(login.P99)}  max {Ms(login.Max)}  ms");
+            if (p.LatencyUs is { } l)
+                Line($"                 {p.DoubleChecks:N0} double checks: p50 {Ms(l.P50)}  p90 {Ms(l.P90)}  p99 {Ms(l.P99)}  p99.9 {Ms(l.P999)}  max {Ms(l.Max)}  ms; worst p99 of 5 s {Ms(p.WorstP99Us ?? 0)} ms; {p.Lost:N0} lost, {p.Duplicates:N0} twice");
+            if (p.ServerMemoryBytes is { } memory) Line($"                 server {memory / 1048576.0:N1} MB, {p.ServerBytesPerConnection:N0} bytes a connection, {p.ServerCpuSeconds:0.00} s of CPU");
+        }
+
+        void Server(string name, ServerSample s)
+        {
+            Line($"  {name,-14} {s.MemoryBytes / 1048576.0:N1} MB, {s.ResidentBytes / 1048576.0:N1} MB resident, {s.Descriptors:N0} descriptors");
+            if (s.Node is { } node) Line($"                 {node.Connections:N0} connections, {node.Handshakes:N0} handshakes, {node.Mailboxes:N0} mailboxes, {node.Windows:N0} windows");
         }
 
         void Latency(string name, Histogram h)

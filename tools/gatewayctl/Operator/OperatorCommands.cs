@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectre.Console;
+using static Gateway.Ctl.Operator.Cells;
 
 namespace Gateway.Ctl.Operator;
 
@@ -11,7 +12,7 @@ internal static class OperatorCommands
     private static readonly string[] LedgerTerms = ["accepted", "delivered", "pending", "rejected", "expired", "discarded", "lost"];
 
     public static IEnumerable<Command> Create(CommonOptions common, CtlEnvironment environment) =>
-        [Status(common, environment), Connections(common, environment), Mailbox(common, environment), Ledger(common, environment), Kick(common, environment), Expiry(common, environment), LogLevel(common, environment)];
+        [Status(common, environment), ConnectionCommand.Create(common, environment), Mailbox(common, environment), Ledger(common, environment), Kick(common, environment), Expiry(common, environment), Collect(common, environment), LogLevel(common, environment)];
 
     private static Command Status(CommonOptions common, CtlEnvironment environment)
     {
@@ -30,30 +31,6 @@ internal static class OperatorCommands
             foreach (var endpoint in status["endpoints"]!.AsArray()) rows.AddRow("endpoint", Markup.Escape($"{endpoint}"));
             foreach (var (name, value) in status["totals"]!.AsObject()) rows.AddRow(Markup.Escape(name), Number(value));
             common.OutputOf(parse, environment).WriteTable(status, rows);
-            return ExitCode.Ok;
-        });
-        return command;
-    }
-
-    private static Command Connections(CommonOptions common, CtlEnvironment environment)
-    {
-        var limit = new Option<int>("--limit") { Description = "at most so many, 1 to 10000", DefaultValueFactory = _ => 100, HelpName = "COUNT" };
-        var command = new Command("connections", "sessions that are open now") { limit };
-        command.SetAction(async (parse, cancel) =>
-        {
-            using var node = common.OperatorOf(parse, environment);
-            var answer = await node.GetAsync($"/ops/connections?limit={parse.GetValue(limit).ToString(CultureInfo.InvariantCulture)}", cancel);
-            var table = Rows("address", "remote", "reactor", "since (UTC)", "unacknowledged", "unsent bytes");
-            foreach (var c in answer["connections"]!.AsArray())
-            {
-                table.AddRow(
-                    Markup.Escape($"{c!["address"]}"), Markup.Escape($"{c["remote"]}"), Number(c["reactor"]),
-                    ((DateTimeOffset)c["connectedAt"]!).UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture),
-                    Number(c["unacknowledged"]), Number(c["unsentBytes"]));
-            }
-
-            table.Caption = new TableTitle($"{answer["connections"]!.AsArray().Count} of {answer["total"]}");
-            common.OutputOf(parse, environment).WriteTable(answer, table);
             return ExitCode.Ok;
         });
         return command;
@@ -121,6 +98,23 @@ internal static class OperatorCommands
         return new Command("expiry", "what becomes of messages that nobody fetches") { resume };
     }
 
+    private static Command Collect(CommonOptions common, CtlEnvironment environment)
+    {
+        var command = new Command("gc", "forces a full blocking collection and says how long it stopped the node's managed threads");
+        command.SetAction(async (parse, cancel) =>
+        {
+            using var node = common.OperatorOf(parse, environment);
+            var answer = await node.PostAsync("/ops/gc", cancel);
+            common.OutputOf(parse, environment).Write(answer, () => string.Create(
+                CultureInfo.InvariantCulture,
+                $"heap {Mebibytes(answer["heapBeforeBytes"])} MiB before, {Mebibytes(answer["heapAfterBytes"])} MiB after; paused {(double)answer["pauseMs"]!:0.000} ms{((bool)answer["compacted"]! ? ", compacted" : "")}"));
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static string Mebibytes(JsonNode? bytes) => ((long)bytes! / 1048576.0).ToString("0.0", CultureInfo.InvariantCulture);
+
     private static Command LogLevel(CommonOptions common, CtlEnvironment environment)
     {
         var level = new Argument<string?>("LEVEL")
@@ -140,15 +134,4 @@ internal static class OperatorCommands
         });
         return command;
     }
-
-    private static Table Rows(params string[] columns)
-    {
-        var table = new Table { Border = TableBorder.Simple };
-        foreach (var column in columns) table.AddColumn(Markup.Escape(column), c => c.NoWrap());
-        return table;
-    }
-
-    private static string Number(JsonNode? value) => value is null ? "" : ((long)value).ToString("N0", CultureInfo.InvariantCulture);
-
-    private static string YesOrNo(JsonNode? value) => value is null ? "" : (bool)value ? "yes" : "NO";
 }

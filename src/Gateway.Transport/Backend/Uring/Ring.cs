@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend.Uring;
 
@@ -11,7 +12,7 @@ namespace Gateway.Transport.Backend.Uring;
 /// is either still ours or handed over whole; a completion is taken once, in the ring's order or, by <see cref="TryTakeAhead"/>, before
 /// its turn, and then left in its place as one that nobody waits for.
 /// </summary>
-internal sealed unsafe class Ring : IDisposable
+internal sealed unsafe class Ring : IElastic, IDisposable
 {
     private const uint AnyPlace = uint.MaxValue;
     private const int MaxFruitlessEnters = 1000;
@@ -36,10 +37,13 @@ internal sealed unsafe class Ring : IDisposable
     private readonly KernelTime* _timeout;
     private readonly WaitArgument* _waitArgument;
     // Completions taken out of a full ring, older than those in it.
-    private readonly Queue<CompletionEntry> _spilled = new();
+    private readonly ElasticQueue<CompletionEntry> _spilled = new();
     private uint _tail;
     private uint _head;
     private uint _ahead;
+    private int _inUse;
+    // Rolled over since a multishot receive was last seen.
+    private int _unusedIntervals;
     private bool _disposed;
 
     private Ring(int descriptor, in RingParameters p, byte* map, nuint mapBytes, Submission* submissions, bool register)
@@ -75,11 +79,32 @@ internal sealed unsafe class Ring : IDisposable
     /// <summary>Places in the table.</summary>
     public int Capacity { get; private set; }
 
-    /// <summary>Places that are taken, or may be by an operation under way.</summary>
-    public int InUse { get; set; }
+    /// <summary>Places that are taken, or may be by an operation under way. Any thread.</summary>
+    public int InUse => Volatile.Read(ref _inUse);
 
-    /// <summary>The buffers of its multishot receives; null until the first of them.</summary>
+    /// <summary>
+    /// Reserves up to that many places for sockets that will be put there; returns how many. Any thread, since other reactors put theirs:
+    /// whoever puts one without would find the table full, and with an accept the client would be lost (pitfall 4).
+    /// </summary>
+    public int Reserve(int wanted)
+    {
+        while (true)
+        {
+            var inUse = Volatile.Read(ref _inUse);
+            var granted = Math.Min(wanted, Capacity - inUse);
+            if (granted <= 0) return 0;
+            if (Interlocked.CompareExchange(ref _inUse, inUse + granted, inUse) == inUse) return granted;
+        }
+    }
+
+    /// <summary>A reserved place is free again. Any thread.</summary>
+    public void Release() => Interlocked.Decrement(ref _inUse);
+
+    /// <summary>The buffers of its multishot receives; null until the first of them, and again some time after the last.</summary>
     public ProvidedBuffers? Buffers { get; set; }
+
+    /// <summary>Multishot receives that have not had their last completion.</summary>
+    public int Multishots { get; set; }
 
     /// <summary>What another ring sends its messages to.</summary>
     public int Descriptor => _descriptor;
@@ -89,6 +114,9 @@ internal sealed unsafe class Ring : IDisposable
 
     /// <summary>The kernel has deferred work, or completions that found no room: only entering brings them.</summary>
     public bool WantsEnter => (Volatile.Read(ref *_submissionFlags) & (IoUring.TaskRun | IoUring.CompletionsOverflown)) != 0;
+
+    /// <summary>Leaves the flag of deferred work set without any, as the kernel may; it takes it back when it has some to do. For tests.</summary>
+    public void LeaveFlagStale() => Interlocked.Or(ref *_submissionFlags, IoUring.TaskRun);
 
     /// <summary>Completions that wait to be taken.</summary>
     public bool HasCompletions
@@ -305,6 +333,24 @@ internal sealed unsafe class Ring : IDisposable
     {
         var registration = new BufferRingRegistration { Address = (ulong)memory, Entries = (uint)entries, Group = 0 };
         return Syscalls.RingRegister(_descriptor, IoUring.RegisterBufferRing, &registration, 1);
+    }
+
+    public void Roll()
+    {
+        _spilled.Roll();
+        _unusedIntervals = Multishots == 0 ? _unusedIntervals + 1 : 0;
+    }
+
+    /// <summary>Between turns: nobody reads what a buffer holds then, and without a multishot receive the kernel takes none.</summary>
+    public bool GiveBack()
+    {
+        if (_spilled.GiveBack()) return true;
+        if (Buffers is null || Multishots != 0 || _unusedIntervals < 2) return false;
+        var registration = new BufferRingRegistration { Group = 0 };
+        if (Syscalls.RingRegister(_descriptor, IoUring.UnregisterBufferRing, &registration, 1) < 0) return false;
+        Buffers.Dispose();
+        Buffers = null;
+        return true;
     }
 
     public void Dispose()

@@ -1,4 +1,5 @@
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend.Uring;
 
@@ -6,9 +7,10 @@ namespace Gateway.Transport.Backend.Uring;
 /// The rings of one reactor. A table of direct descriptors holds no more than the process may open files, so a reactor has as many rings
 /// as its connections need; each is made when those before it are full. The first is the one the thread sleeps in. The others say that they
 /// have work by an eventfd, which the first one reads: a thread that waits in one ring sees nothing of another, and with deferred work a
-/// poll of a ring's own descriptor never wakes (pitfall 2). Owned by the reactor's thread.
+/// poll of a ring's own descriptor never wakes (pitfall 2). Owned by the reactor's thread; others may <see cref="TryReserve"/>, and so a ring
+/// that was made stays until all threads have ended.
 /// </summary>
-internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) : IDisposable
+internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) : IElastic, IDisposable
 {
     private const uint Submissions = 256;
     private const uint Completions = 4096;
@@ -16,9 +18,16 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
     private readonly List<Ring> _rings = [];
     private readonly int _socketsPerRing = UringProbe.SocketsPerRing(options);
     private readonly uint _collectAtMost = (uint)options.EventsPerWait;
+    // What other threads look through: replaced, never changed.
+    private Ring[] _published = [];
     private int _roomy;
+    private int _roomAsked;
 
     public int Count => _rings.Count;
+
+    public int CountBuffered => _rings.Count(ring => ring.Buffers is not null);
+
+    public int Places => _rings.Sum(ring => ring.InUse);
 
     public Ring this[int index] => _rings[index];
 
@@ -46,20 +55,50 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
 
         ring!.Index = _rings.Count;
         _rings.Add(ring);
+        Volatile.Write(ref _published, [.. _rings]);
         return 0;
     }
 
-    /// <summary>A ring with a free place, made if there is none; a negated errno when it cannot be.</summary>
-    public int FindRoom()
+    /// <summary>
+    /// A ring that had a free place, made if there was none, with up to <paramref name="wanted"/> places in it reserved; a negated errno
+    /// when it cannot be made.
+    /// </summary>
+    public int FindRoom(int wanted, out int reserved)
     {
-        if (_rings[_roomy].InUse < _rings[_roomy].Capacity) return _roomy;
-        for (var i = 0; i < _rings.Count; i++)
+        while (true)
         {
-            if (_rings[i].InUse < _rings[i].Capacity) return _roomy = i;
+            if ((reserved = _rings[_roomy].Reserve(wanted)) != 0) return _roomy;
+            for (var i = 0; i < _rings.Count; i++)
+            {
+                if ((reserved = _rings[i].Reserve(wanted)) != 0) return _roomy = i;
+            }
+
+            var result = Open(out _);
+            if (result < 0) return result;
+            // Other reactors may have filled it before we look.
+            _roomy = _rings.Count - 1;
+        }
+    }
+
+    /// <summary>A ring with a place reserved in it; null when all are full, and then the owner makes another in its next turn. Any thread.</summary>
+    public Ring? TryReserve()
+    {
+        var rings = Volatile.Read(ref _published);
+        for (var i = rings.Length - 1; i >= 0; i--)
+        {
+            if (rings[i].Reserve(1) != 0) return rings[i];
         }
 
-        var result = Open(out _);
-        return result < 0 ? result : _roomy = _rings.Count - 1;
+        Volatile.Write(ref _roomAsked, 1);
+        return null;
+    }
+
+    /// <summary>Owner: makes the ring that <see cref="TryReserve"/> missed. When the kernel refuses, the asker comes again.</summary>
+    public void MakeRoomIfAsked()
+    {
+        if (Volatile.Read(ref _roomAsked) == 0) return;
+        Volatile.Write(ref _roomAsked, 0);
+        if (FindRoom(1, out _) is >= 0 and var ring) _rings[ring].Release();
     }
 
     public bool HasCompletions
@@ -112,6 +151,21 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
 
         for (var i = 1; i < _rings.Count; i++) _rings[i].Signals = false;
         Collect();
+    }
+
+    public void Roll()
+    {
+        foreach (var ring in _rings) ring.Roll();
+    }
+
+    public bool GiveBack()
+    {
+        foreach (var ring in _rings)
+        {
+            if (ring.GiveBack()) return true;
+        }
+
+        return false;
     }
 
     public void Dispose()

@@ -1,4 +1,5 @@
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend.Uring;
 
@@ -11,7 +12,7 @@ namespace Gateway.Transport.Backend.Uring;
 internal sealed unsafe partial class UringBackend
 {
     private readonly List<Listener> _listeners = [];
-    private readonly Queue<(uint Listener, int Result)> _acceptFaults = new();
+    private readonly ElasticQueue<(uint Listener, int Result)> _acceptFaults = new();
     private int _acceptRoom;
 
     public int AttachListener(uint listener, int descriptor)
@@ -76,7 +77,7 @@ internal sealed unsafe partial class UringBackend
 
     private bool SubmitAccepts(Listener l, uint listener)
     {
-        var index = _rings.FindRoom();
+        var index = _rings.FindRoom(Math.Min(l.Batch, _acceptRoom), out var places);
         if (index < 0)
         {
             _acceptFaults.Enqueue((listener, index));
@@ -84,9 +85,8 @@ internal sealed unsafe partial class UringBackend
         }
 
         var ring = _rings[index];
-        l.Waiting = Math.Min(Math.Min(l.Batch, _acceptRoom), ring.Capacity - ring.InUse);
+        l.Waiting = places;
         l.Ready = false;
-        ring.InUse += l.Waiting;
         _acceptRoom -= l.Waiting;
         l.Batch = Math.Min(l.Batch * 2, _options.AcceptsPerTurn);
         for (var i = 0; i < l.Waiting; i++)
@@ -107,7 +107,7 @@ internal sealed unsafe partial class UringBackend
         l.Waiting--;
         if (entry.Result < 0)
         {
-            ring.InUse--;
+            ring.Release();
             _acceptRoom++;
             // The kernel tells with each client whether another one waits; at the end it is the poll that knows.
             if (entry.Result == -Errno.EAGAIN) l.Batch = 1;

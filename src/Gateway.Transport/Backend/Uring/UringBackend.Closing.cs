@@ -5,7 +5,7 @@ using Gateway.Transport.Linux;
 namespace Gateway.Transport.Backend.Uring;
 
 /// <summary>
-/// How connections come into a table other than by accepting, and how they leave it. Whatever is in flight is cancelled by its user_data
+/// How connections come into a table other than by accepting, and how they leave it for good. Whatever is in flight is cancelled by its user_data
 /// (pitfall 6) before the place is given up; the socket itself goes when the last of it has ended, and a poll that stayed armed would keep
 /// it for ever (pitfall 1).
 /// </summary>
@@ -13,7 +13,7 @@ internal sealed unsafe partial class UringBackend
 {
     public int Adopt(uint slot, int descriptor)
     {
-        var index = _rings.FindRoom();
+        var index = _rings.FindRoom(1, out _);
         var result = index;
         if (index >= 0)
         {
@@ -29,9 +29,12 @@ internal sealed unsafe partial class UringBackend
             });
             if (result > 0)
             {
-                _rings[index].InUse++;
                 _table[slot].Descriptor = DirectSocket.Of(index, file);
                 result = 0;
+            }
+            else
+            {
+                _rings[index].Release();
             }
         }
 
@@ -84,23 +87,6 @@ internal sealed unsafe partial class UringBackend
         entry.Length = Syscalls.ShutdownWrite;
     }
 
-    public int Detach(uint slot, out bool idle)
-    {
-        ref var s = ref _table[slot];
-        idle = false;
-        if (s.Has(Flight.Multishot | Flight.Send))
-        {
-            // They carry bytes: what they took must be known before another ring reads or writes.
-            if (s.Has(Flight.Multishot)) EndMultishot(ref s, slot);
-            if (s.Has(Flight.Send)) Cancel(ref s, slot, Operation.Send);
-            return -Errno.EAGAIN;
-        }
-
-        var descriptor = Borrow(ref s);
-        if (descriptor >= 0) GiveUp(ref s, slot);
-        return descriptor;
-    }
-
     public bool Close(uint slot, bool reset)
     {
         ref var s = ref _table[slot];
@@ -112,8 +98,7 @@ internal sealed unsafe partial class UringBackend
 
     private void GiveUp(ref ConnectionSlot s, uint slot)
     {
-        if (s.Has(Flight.Poll)) Cancel(ref s, slot, Operation.Poll);
-        if (s.Has(Flight.QuietPoll)) Cancel(ref s, slot, Operation.QuietPoll);
+        CancelPolls(ref s, slot);
         if (s.Has(Flight.Multishot)) Cancel(ref s, slot, Operation.Multishot);
         if (s.Has(Flight.Send)) Cancel(ref s, slot, Operation.Send);
         if (s.Has(Flight.Connect)) Cancel(ref s, slot, Operation.Connect);
@@ -125,6 +110,12 @@ internal sealed unsafe partial class UringBackend
         s.Flight |= Flight.Close;
         s.Descriptor = -1;
         s.Poll = PollFlags.None;
+    }
+
+    private void CancelPolls(ref ConnectionSlot s, uint slot)
+    {
+        if (s.Has(Flight.Poll)) Cancel(ref s, slot, Operation.Poll);
+        if (s.Has(Flight.QuietPoll)) Cancel(ref s, slot, Operation.QuietPoll);
     }
 
     private static bool OnConnected(ref ConnectionSlot s, ConnectionId id, int result, out Completion completion)

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Gateway.Transport.Connections;
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend.Uring;
 
@@ -17,8 +18,8 @@ internal sealed unsafe partial class UringBackend
     // A busy connection is looked at about once in this many gaps, and is quiet when it missed all of them.
     private const uint GapsUntilQuiet = 10;
 
-    private readonly IdQueue _ready = new();
-    private readonly IdQueue _busy = new();
+    private readonly ElasticQueue<ConnectionId> _ready = new();
+    private readonly ElasticQueue<ConnectionId> _busy = new();
     private readonly Arena _arena;
     private readonly uint _busyGapTicks;
     private int _readyLeft;
@@ -137,7 +138,7 @@ internal sealed unsafe partial class UringBackend
             }
 
             s.Flight |= Flight.Receive;
-            s.Slice = (ushort)slice;
+            s.Slice = (byte)slice;
             ref var entry = ref NextFor(ref s, id.Slot, Operation.Receive);
             entry.Operation = IoUring.OpReceive;
             entry.Address = (ulong)_arena.AddressOf(slice);
@@ -172,7 +173,7 @@ internal sealed unsafe partial class UringBackend
     /// <summary>Short receives in quick succession heat a connection up; a pause or a long one cools it down at once.</summary>
     private void Feel(ref ConnectionSlot s, int received)
     {
-        var isBusy = received > 0 && received < _options.BusyBufferBytes && _tick - s.LastReceived <= _busyGapTicks;
+        var isBusy = _busyGapTicks != 0 && received > 0 && received < _options.BusyBufferBytes && _tick - s.LastReceived <= _busyGapTicks;
         s.Heat = isBusy ? (byte)Math.Min(s.Heat + 1, byte.MaxValue) : (byte)0;
     }
 
@@ -188,6 +189,7 @@ internal sealed unsafe partial class UringBackend
 
         if (s.Has(Flight.QuietPoll)) Cancel(ref s, slot, Operation.QuietPoll);
         s.Flight |= Flight.Multishot;
+        ring.Multishots++;
         ref var entry = ref NextFor(ref s, slot, Operation.Multishot);
         entry.Operation = IoUring.OpReceive;
         entry.Flags = IoUring.FixedFile | IoUring.BufferSelect;
@@ -213,6 +215,7 @@ internal sealed unsafe partial class UringBackend
         if ((entry.Flags & IoUring.CompletionMore) == 0)
         {
             s.Flight &= ~Flight.Ending;
+            ring.Multishots--;
             if (End(ref s, id, Flight.Multishot, out completion)) return true;
         }
 
@@ -258,6 +261,7 @@ internal sealed unsafe partial class UringBackend
     /// <summary>Once a tick: some of the busy ones are looked at, so that each is once in a while.</summary>
     private void CoolDown()
     {
+        if (_busy.Count == 0) return;
         for (var left = (_busy.Count + (int)_busyGapTicks - 1) / (int)_busyGapTicks; left > 0; left--)
         {
             var id = _busy.Dequeue();

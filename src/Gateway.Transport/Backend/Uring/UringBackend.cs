@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Gateway.Transport.Connections;
 using Gateway.Transport.Linux;
+using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Backend.Uring;
 
@@ -37,7 +38,7 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
     {
         _table = table;
         _options = options;
-        _busyGapTicks = (uint)Math.Max(1, options.BusyGapMs / options.TickMs);
+        _busyGapTicks = options.BusyGapMs == 0 ? 0 : (uint)Math.Max(1, options.BusyGapMs / options.TickMs);
         // Blocking, for a read of a non-blocking one would not wait in the ring either; a write blocks only at a count of 2^64 - 1.
         _wake = Syscalls.EventDescriptor(blocking: true);
         if (_wake < 0) throw new IOException($"eventfd failed with errno {-_wake}.");
@@ -52,6 +53,15 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
     /// <summary>Rings so far.</summary>
     public int Rings => _rings.Count;
 
+    /// <summary>Rings that hold buffers for busy connections. For tests.</summary>
+    public int RingsWithBuffers => _rings.CountBuffered;
+
+    /// <summary>Whether more than a page of each slice of the arena may be taken. For tests.</summary>
+    public bool HoldsLongReceives => _arena.HoldsLong;
+
+    /// <summary>Places reserved or taken in the tables. For tests.</summary>
+    public int Places => _rings.Places;
+
     public void Begin()
     {
         var result = _rings.Open(out var failed);
@@ -59,8 +69,11 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
         ReadWakes();
     }
 
+    public void AddTo(Housekeeping keeping) => keeping.Add(_ready, _busy, _acceptFaults, _arena, _rings);
+
     public void BeginTurn(uint tick)
     {
+        _rings.MakeRoomIfAsked();
         if (_tick == tick) return;
         _tick = tick;
         CoolDown();
@@ -123,9 +136,6 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
         return false;
     }
 
-    // The eventfd lives until Dispose, and the group disposes after its last waker.
-    public void Wake() => _ = Syscalls.Signal(_wake);
-
     public void Dispose()
     {
         if (_disposed) return;
@@ -157,8 +167,8 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
             case Operation.Listen: OnListenerReady(index); return None(out completion);
             case Operation.Accept: return OnAccepted(ring, index, in entry, out completion);
             // A file that could not be closed is still gone from the table.
-            case Operation.Close: ring.InUse--; break;
-            case Operation.Message: return None(out completion);
+            case Operation.Close: ring.Release(); break;
+            case Operation.Message: OnMessaged(index, entry.Result); return None(out completion);
         }
 
         if (index >= _table.High) return None(out completion);
@@ -179,6 +189,7 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
             case Operation.Multishot: return OnMultishot(ring, ref s, id, in entry, out completion);
             case Operation.Send: return OnSent(ref s, id, entry.Result, out completion);
             case Operation.Connect: return OnConnected(ref s, id, entry.Result, out completion);
+            case Operation.HandOver: return OnHandedOver(ref s, id, entry.Result, out completion);
             case Operation.Close: return End(ref s, id, Flight.Close, out completion);
             default: return None(out completion);
         }

@@ -26,6 +26,8 @@ internal enum Operation : byte
     Close = 11,
     /// <summary>An operation whose outcome is looked for right after it was handed over.</summary>
     Execute = 12,
+    /// <summary>A socket that goes into a table of another reactor.</summary>
+    HandOver = 13,
 }
 
 /// <summary>

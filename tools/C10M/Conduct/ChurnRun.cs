@@ -1,0 +1,109 @@
+using Gateway.Load.Devices;
+using Gateway.Load.Measure;
+
+namespace Gateway.Load.Conduct;
+
+/// <summary>What comes and goes.</summary>
+internal enum ChurnKind
+{
+    /// <summary>Connections that close without a word.</summary>
+    Close,
+    /// <summary>Connections that send half of their authentication and reset.</summary>
+    Abort,
+    /// <summary>Whole logins that leave at once.</summary>
+    Login,
+    /// <summary>Devices that never were before, get messages while they are away, fetch them, and never come again.</summary>
+    Mailboxes,
+}
+
+internal sealed record ChurnPlan
+{
+    public required ChurnKind Kind { get; init; }
+
+    /// <summary>Cycles: connections, or mailboxes; 0: until <see cref="Time"/> has passed. A round that has begun ends.</summary>
+    public long Count { get; init; }
+    public TimeSpan Time { get; init; }
+
+    /// <summary>Connections a second; 0: as fast as it goes.</summary>
+    public double Rate { get; init; }
+
+    /// <summary>Mailboxes: messages for each.</summary>
+    public int Messages { get; init; }
+}
+
+/// <summary>
+/// Connections or devices come and go, over and over, in rounds of all devices: does the node keep anything of those that went? What it holds is read
+/// before, meanwhile and after, as are the kernel's sockets.
+/// </summary>
+internal static class ChurnRun
+{
+    /// <summary>For the node to close what its peers closed.</summary>
+    private static readonly TimeSpan SettleLimit = TimeSpan.FromSeconds(10);
+
+    public static LoadResult Run(Conductor conductor, LoadSettings settings, ChurnPlan plan)
+    {
+        var result = new LoadResult { Command = "churn", Settings = settings, ServerMemoryBeforeBytes = conductor.Server?.MemoryBytes() };
+        result.Extra["kind"] = plan.Kind.ToString().ToLowerInvariant();
+        var before = conductor.Watch.Take(conductor.Time.NowUs());
+        result.Extra["server_before"] = before;
+        result.Extra["kernel_before"] = conductor.Server is null ? null : KernelSockets.Read(settings.TargetPort);
+        var cost = new CostMark(conductor);
+        var startedAt = conductor.Time.NowUs();
+        var endUs = startedAt + (long)plan.Time.TotalMicroseconds;
+        long cycles = 0;
+        for (var round = 0; !conductor.IsInterrupted && (plan.Count > 0 ? cycles < plan.Count : conductor.Time.NowUs() < endUs); round++)
+        {
+            var ended = plan.Kind == ChurnKind.Mailboxes ? FillAndDrain(conductor, result, settings, plan, round) : Visit(conductor, settings, plan);
+            if (!ended) break;
+            cycles += plan.Kind == ChurnKind.Mailboxes ? settings.Shape.Recipients : settings.Devices;
+        }
+
+        cost.NoteIn(result);
+        var seconds = Math.Max(conductor.Time.NowUs() - startedAt, 1) / 1e6;
+        result.Extra["cycles"] = cycles;
+        result.Extra["cycles_per_second"] = Math.Round(cycles / seconds, 1);
+        result.Extra["server_cpu_us_per_cycle"] = result.ServerCpuSeconds is { } cpu && cycles > 0 ? Math.Round(cpu * 1e6 / cycles, 1) : null;
+        if (!conductor.IsInterrupted) conductor.WaitUntil("settle", _ => HasLetGo(conductor, settings, before), SettleLimit, mayRest: _ => true);
+        result.Extra["kernel_after"] = conductor.Server is null ? null : KernelSockets.Read(settings.TargetPort);
+        result.Extra["server_after"] = conductor.Watch.Take(conductor.Time.NowUs());
+        result.ServerMemoryBytes = conductor.Server?.MemoryBytes();
+        // Nobody stayed that the memory could be shared out among.
+        result.Connections = 0;
+        return Runs.Finish(conductor, result);
+    }
+
+    /// <summary>As far as it can be seen: no socket of the server's waits for its close, and it has no more connections than before.</summary>
+    private static bool HasLetGo(Conductor conductor, LoadSettings settings, ServerSample before) =>
+        (conductor.Server is null || KernelSockets.Read(settings.TargetPort).CloseWait is null or 0)
+        && (before.Node is null || conductor.Watch.AskNode()?.Connections <= before.Node.Connections);
+
+    private static bool Visit(Conductor conductor, LoadSettings settings, ChurnPlan plan)
+    {
+        var wanted = conductor.Look()[Counter.Visits] + settings.Devices;
+        var errors = conductor.Look()[Counter.Errors];
+        conductor.Give(new Order(OrderKind.Login)
+        {
+            Rate = plan.Rate,
+            Visit = plan.Kind switch { ChurnKind.Close => Devices.Visit.Touch, ChurnKind.Abort => Devices.Visit.HalfHandshake, _ => Devices.Visit.Login },
+        });
+        if (!conductor.WaitUntil(
+            "churn", s => s[Counter.LoginsWaiting] == 0 && s[Counter.LoginsInFlight] == 0 && s[Counter.Attached] == 0, mayRest: plan.Rate > 0 ? _ => true : null)) return false;
+        var after = conductor.Look();
+        if (after[Counter.Visits] < wanted && after[Counter.Errors] == errors) conductor.Errors.Add("not_visited", wanted - after[Counter.Visits]);
+        return true;
+    }
+
+    /// <summary>A round of devices nobody has heard of: some fill the mailboxes of the others, who come, fetch all, and leave, as the fillers do.</summary>
+    private static bool FillAndDrain(Conductor conductor, LoadResult result, LoadSettings settings, ChurnPlan plan, int round)
+    {
+        conductor.Give(new Order(OrderKind.Renew) { FirstAddress = settings.FirstAddress + (ulong)round * (ulong)settings.Devices });
+        conductor.Give(new Order(OrderKind.Measure) { FromUs = conductor.Time.NowUs(), UntilUs = long.MaxValue });
+        if (!Runs.LogIn(conductor, result, Who.Senders, plan.Rate, settings.Shape.Senders, "fill")) return false;
+        conductor.Give(new Order(OrderKind.Send) { Quota = plan.Messages, FromUs = conductor.Time.NowUs() });
+        if (!conductor.WaitUntil("fill", s => s[Counter.Sending] == 0 && s[Counter.Accepted] + s[Counter.RefusedFinal] >= s[Counter.Sent])) return false;
+        if (!Runs.LogIn(conductor, result, Who.Recipients, plan.Rate, settings.Shape.Recipients, "drain")) return false;
+        if (!conductor.WaitUntil("drain", Runs.IsSettled)) return false;
+        conductor.Give(new Order(OrderKind.Leave));
+        return conductor.WaitUntil("leave", s => s[Counter.Attached] == 0);
+    }
+}
