@@ -48,7 +48,7 @@ public sealed class BacklogAlertTests(ITestOutputHelper output) : IDisposable
         var alert = (await stack.InAlertmanagerAsync(Alert)).Single();
         Assert.Equal($"{node.Operator}", alert.GetProperty("labels").GetProperty("instance").GetString());
         Assert.Equal("warning", alert.GetProperty("labels").GetProperty("severity").GetString());
-        Assert.Equal($"{node.Operator}: 1 mailboxes hold 10,000 entries or more", alert.GetProperty("annotations").GetProperty("summary").GetString());
+        Assert.Equal($"{node.Operator}: mailboxes that hold 10,000 entries or more: 1", alert.GetProperty("annotations").GetProperty("summary").GetString());
         Assert.Equal("tools/ops/RUNBOOK.md#mailboxbacklog", alert.GetProperty("annotations").GetProperty("runbook_url").GetString());
         await UntilAsync("somebody is told", () => Task.FromResult(receiver.Has("/on-duty", Alert, "firing")));
 
