@@ -49,7 +49,8 @@ internal sealed record GatewayProgram(
         try
         {
             Signals.Register();
-            return await new NodeHost(options, CreateNode, Signals, Output, Errors, Time, Machine).RunAsync(resolution.Notes);
+            using var manager = ServiceNotifier.Of(Environment, System.Environment.ProcessId, Time);
+            return await new NodeHost(options, CreateNode, Signals, Output, Errors, manager, Time, Machine).RunAsync(resolution.Notes);
         }
         catch (Exception e)
         {
