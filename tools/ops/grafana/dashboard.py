@@ -139,6 +139,8 @@ ROWS = [
         graph("Bytes", (rate("gateway_received_bytes_total"), "{{instance}} received"), (rate("gateway_sent_bytes_total"), "{{instance}} sent"), unit="Bps"),
         graph("Send windows", (f"sum by (instance) (gateway_send_windows{{{NODE}}})", "{{instance}}"), about="One for each device that was here in the last 60 days."),
         graph("Files open", (f"sum by (instance) (process_open_fds{{{NODE}}})", "{{instance}} open"), (f"sum by (instance) (process_max_fds{{{NODE}}})", "{{instance}} limit")),
+        graph("Sent away, and silent", (rate("gateway_logins_deferred_total"), "{{instance}} too many logins"), (rate("gateway_connections_shed_total"), "{{instance}} buffers full"),
+              (rate("gateway_probes_total"), "{{instance}} pinged"), (rate("gateway_dead_peers_total"), "{{instance}} did not answer"), unit="cps", width=24),
     ]),
     ("Log and machine", [
         graph("Log", (f"sum by (instance) (gateway_log_bytes{{{NODE}}})", "{{instance}} log"), (f"sum by (instance) (gateway_log_live_bytes{{{NODE}}})", "{{instance}} live"),
