@@ -10,7 +10,7 @@ missing=()
 [ "$(id -u)" = 0 ] || { echo "install.sh: ${missing[*]}: not installed, and only root may install" >&2; exit 1; }
 command -v apt-get > /dev/null || { echo "install.sh: ${missing[*]}: not installed, and there is no apt-get" >&2; exit 1; }
 
-# One at a time: apt's lists have a lock that nobody waits for (tests/packages/fetch-promtool.sh takes the same).
+# One at a time: apt's lists have a lock that nobody waits for (tests/packages/fetch.sh takes the same).
 exec 9> "${TMPDIR:-/tmp}/gateway-packages.lock"
 flock 9
 

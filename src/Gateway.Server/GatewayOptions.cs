@@ -50,6 +50,7 @@ public sealed record GatewayOptions
         PingAfter = values.Get(OptionTable.PingAfter);
         TcpKeepalive = values.Get(OptionTable.TcpKeepalive);
         TcpUserTimeout = values.Get(OptionTable.TcpUserTimeout);
+        KeepUnused = values.Get(OptionTable.KeepUnused);
         RedeliverAfter = values.Get(OptionTable.RedeliverAfter);
         DefaultExpiry = values.Get(OptionTable.DefaultExpiry);
         MaxClockJump = values.Get(OptionTable.MaxClockJump);
@@ -120,6 +121,7 @@ public sealed record GatewayOptions
 
     /// <summary>Zero: the kernel's own.</summary>
     public TimeSpan TcpUserTimeout { get; init; }
+    public TimeSpan KeepUnused { get; init; }
     public TimeSpan RedeliverAfter { get; init; }
     public TimeSpan DefaultExpiry { get; init; }
 

@@ -137,7 +137,7 @@ internal sealed class RungServer : IAsyncDisposable
         _ =>
         [
             "--data", folder, "--native-listen", "127.0.0.1:0", "--operator-listen", "127.0.0.1:0", "--reactors", rung.Program, "--durability", "fsync",
-            "--log-level", "warning", .. rung.Options,
+            "--log-level", "warning", "--login-rate", "10000000", "--login-burst", "10000000", .. rung.Options,
         ],
     };
 

@@ -49,7 +49,8 @@ internal sealed record GatewayProgram(
         try
         {
             Signals.Register();
-            var host = new NodeHost(options, CreateNode, Signals, Output, Errors, Time, Machine)
+            using var manager = ServiceNotifier.Of(Environment, System.Environment.ProcessId, Time);
+            var host = new NodeHost(options, CreateNode, Signals, Output, Errors, manager, Time, Machine)
             {
                 Configuration = (resolution.Values, () => OptionResolution.Of(commandLine, Environment, Folder, Limits)),
             };

@@ -21,6 +21,7 @@ internal sealed class NodeHost
     private readonly TerminationSignals _signals;
     private readonly TextWriter _output;
     private readonly TextWriter _errors;
+    private readonly ServiceNotifier _manager;
     private readonly TimeProvider _time;
     private readonly Func<MachineFacts> _machine;
 
@@ -29,16 +30,19 @@ internal sealed class NodeHost
     /// <param name="signals">Registered by the caller.</param>
     /// <param name="output">Endpoint lines and 'gateway ready'.</param>
     /// <param name="errors">Why it could not start, one line.</param>
+    /// <param name="manager">Of services; hears of readiness, of the end, and that the node lives. Whoever made it disposes it.</param>
     /// <param name="time">For uptime and limits.</param>
     /// <param name="machine">Asked once the node runs, when what it found on the disk has its memory.</param>
     public NodeHost(
-        GatewayOptions options, NodeBuilder createNode, TerminationSignals signals, TextWriter output, TextWriter errors, TimeProvider time, Func<MachineFacts> machine)
+        GatewayOptions options, NodeBuilder createNode, TerminationSignals signals, TextWriter output, TextWriter errors,
+        ServiceNotifier manager, TimeProvider time, Func<MachineFacts> machine)
     {
         _options = options;
         _createNode = createNode;
         _signals = signals;
         _output = output;
         _errors = errors;
+        _manager = manager;
         _time = time;
         _machine = machine;
     }
@@ -110,10 +114,21 @@ internal sealed class NodeHost
         foreach (var line in ConnectionRoom.Of(_options, node.Backend, _machine()).Lines) await _output.WriteLineAsync(line);
         await _output.WriteLineAsync("gateway ready");
         await _output.FlushAsync();
+        _manager.Ready();
 
-        await Task.WhenAny(_signals.First, node.Failed);
-        if (node.Failed.IsCompleted) return await FailStopAsync(node, log);
-        return await DrainAsync(node, await _signals.First, log);
+        using var ended = new CancellationTokenSource();
+        var life = _manager.GiveSignsOfLifeAsync(() => node.StalledFor < HealthEndpoints.DeadlockAfter, ended.Token);
+        try
+        {
+            await Task.WhenAny(_signals.First, node.Failed);
+            if (node.Failed.IsCompleted) return await FailStopAsync(node, log);
+            return await DrainAsync(node, await _signals.First, log);
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            await life;
+        }
     }
 
     /// <summary>False when a signal came before the node was ready.</summary>
@@ -141,6 +156,7 @@ internal sealed class NodeHost
     private async Task<int> DrainAsync(INode node, PosixSignal signal, ILogger log)
     {
         log.LogInformation("{Signal}: draining for at most {Limit}; a second signal ends at once", signal, _options.DrainTime);
+        _manager.Stopping("draining");
         var started = _time.GetTimestamp();
         var drain = node.DrainAsync(_options.DrainTime, CancellationToken.None);
         await Task.WhenAny(drain, node.Failed);
@@ -159,9 +175,11 @@ internal sealed class NodeHost
         return ExitCode.Ok;
     }
 
-    private static async Task<int> FailStopAsync(INode node, ILogger log)
+    private async Task<int> FailStopAsync(INode node, ILogger log)
     {
-        log.LogCritical(await node.Failed, "The node failed stop: it answers nothing more, and what it answered is durable");
+        var cause = await node.Failed;
+        _manager.Status($"failed stop: {cause.Message}");
+        log.LogCritical(cause, "The node failed stop: it answers nothing more, and what it answered is durable");
         return ExitCode.FailStop;
     }
 

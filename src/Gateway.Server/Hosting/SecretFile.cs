@@ -82,15 +82,8 @@ internal static class SecretFile
         }
 
         CryptographicOperations.ZeroMemory(secret);
-        try
-        {
-            File.Move(temporary, path, overwrite: false);
-        }
-        catch (IOException) when (File.Exists(path))
-        {
-            File.Delete(temporary);
-        }
-
+        _ = PosixCalls.TryLink(temporary, path);
+        File.Delete(temporary);
         PosixCalls.SyncFolder(folder);
     }
 

@@ -89,7 +89,7 @@ internal sealed partial class GatewayNode : INode
             var events = new NodeEvents(this);
             var home = new Home(i, homes, HomeOptions(), _partitions[i], connections[i], connections[i], events);
             // Any reactor may see every handshake of the node for an instant: the kernel spreads them as it likes.
-            var doorman = new Doorman(connections[i], _epochs, RandomNumberGenerator.Fill, _options.MaxHandshakes, LoginsOfAReactor());
+            var doorman = new Doorman(connections[i], _epochs, RandomNumberGenerator.Fill, _options.MaxHandshakes, LoginsOfAReactor(), (int)_options.KeepUnused.TotalMilliseconds);
             var flight = _options.Metrics ? new FlightRecorder(_flights[i]) : null;
             _hosts[i] = new ReactorHost(homes, _options, connections[i], doorman, home, _partitions[i], _epochs, _time, _meters?.LoopLagOf(i), flight);
         }
@@ -171,6 +171,7 @@ internal sealed partial class GatewayNode : INode
         MaxMailboxEntries = _options.MaxMailboxMessages,
         MaxMailboxBytes = _options.MaxMailboxBytes,
         MaxPendingBytes = _options.MaxPendingBytes / _options.Reactors,
+        KeepUnusedMs = (int)_options.KeepUnused.TotalMilliseconds,
         MeasureQueues = _options.Metrics,
     };
 
@@ -210,6 +211,7 @@ internal sealed partial class GatewayNode : INode
         // The kernel counts it in seconds.
         KeepAliveMs = _options.TcpKeepalive == TimeSpan.Zero ? 0 : Math.Max(1000, (int)_options.TcpKeepalive.TotalMilliseconds),
         UserTimeoutMs = (int)_options.TcpUserTimeout.TotalMilliseconds,
+        KeepUnusedMs = (int)_options.KeepUnused.TotalMilliseconds,
         MaxUnsentBytes = _options.MaxUnsent,
         MaxKeptInputBytes = 2 * (Wire.HeaderBytes + Wire.MaxPayloadBytes(_options.MaxBody)),
         ReactorSoftBufferBytes = _options.BufferSoft,

@@ -71,6 +71,9 @@ public static class OptionTable
     public static readonly Option<TimeSpan> TcpUserTimeout = OptionKinds.Duration(
         "tcp-user-timeout", "1m", "0ms", "24h", "until a connection ends whose peer confirms or takes nothing of what was sent; 0ms: the kernel's own time");
 
+    public static readonly Option<TimeSpan> KeepUnused = OptionKinds.Duration(
+        "keep-unused", "10s", "1ms", "1h", "until memory that a burst took and nobody has needed since is given back, or up to twice that");
+
     public static readonly Option<TimeSpan> RedeliverAfter = OptionKinds.Duration(
         "redeliver-after", "30s", "100ms", "1h", "until what a connected device has not acknowledged is delivered again");
 
@@ -142,7 +145,8 @@ public static class OptionTable
     [
         Config, Data, NativeListen, OperatorListen,
         Reactors, PinReactors, Io, ListenBacklog, MaxConnections, MaxHandshakes, LoginRate, LoginBurst, MaxBody, MaxUnsent, BufferSoft, BufferHard,
-        HandshakeTimeout, FrameTimeout, IdleTimeout, PingAfter, TcpKeepalive, TcpUserTimeout, RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
+        HandshakeTimeout, FrameTimeout, IdleTimeout, PingAfter, TcpKeepalive, TcpUserTimeout, KeepUnused,
+        RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
         Durability, CommitProgressTimeout, SegmentSize, LogMemory, LogPage,
         DrainTime, ReconnectSpread, Metrics, LogFormat, Level,
         .. AlertTable.All,

@@ -53,10 +53,17 @@ internal sealed class ChildProgram : IAsyncDisposable
     /// <param name="workingFolder">Where it runs.</param>
     /// <param name="arguments">One each.</param>
     /// <param name="variables">Added to the environment.</param>
-    public static ChildProgram Start(string project, string assembly, string workingFolder, string[] arguments, (string Name, string Text)[] variables)
+    public static ChildProgram Start(string project, string assembly, string workingFolder, string[] arguments, (string Name, string Text)[] variables) =>
+        StartFile("dotnet", workingFolder, [Built(project, $"{assembly}.dll"), .. arguments], variables);
+
+    /// <summary>The path of a file that was built with the tests, e.g. of ("src/Gateway.Server", "gateway.dll").</summary>
+    public static string Built(string project, string file) =>
+        RepositoryRoot.File(project, "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", file);
+
+    /// <summary>Starts any program, found on the PATH when it has no folder.</summary>
+    public static ChildProgram StartFile(string program, string workingFolder, string[] arguments, (string Name, string Text)[] variables)
     {
-        var configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
-        var start = new ProcessStartInfo("dotnet", [RepositoryRoot.File(project, "bin", configuration, "net10.0", $"{assembly}.dll"), .. arguments])
+        var start = new ProcessStartInfo(program, arguments)
         {
             WorkingDirectory = workingFolder,
             RedirectStandardInput = true,

@@ -171,7 +171,7 @@ public sealed class NodeHostTests : IDisposable
             // The log goes to this process's stderr; what is logged has tests of its own.
             LogLevel = LogLevel.None,
         };
-        return Task.Run(() => new NodeHost(options, (_, _, _) => _node, _signals, _output, _errors, TimeProvider.System, () => Machine).RunAsync([]));
+        return Task.Run(() => new NodeHost(options, (_, _, _) => _node, _signals, _output, _errors, ServiceNotifier.None, TimeProvider.System, () => Machine).RunAsync([]));
     }
 
     /// <summary>Text that tells when a line has come.</summary>
