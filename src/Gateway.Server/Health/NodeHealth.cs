@@ -159,12 +159,17 @@ internal sealed class NodeHealth : IAsyncDisposable
     private HealthSample Sample(TimeSpan at, TimeSpan elapsed)
     {
         var counters = _node.GetCounters();
+        var isFirst = _last is null;
         var last = _last ?? counters;
         _last = counters;
         var queues = _watch.Observe(_node.GetQueues(), elapsed.TotalSeconds);
         Top.Observe(counters, elapsed.TotalSeconds);
-        _arrivals.Note(Accepted(counters) - Accepted(last), elapsed.TotalSeconds);
-        _appends.Note(counters.Log.BytesAppended - last.Log.BytesAppended, elapsed.TotalSeconds);
+        if (!isFirst)
+        {
+            _arrivals.Note(Accepted(counters) - Accepted(last), elapsed.TotalSeconds);
+            _appends.Note(counters.Log.BytesAppended - last.Log.BytesAppended, elapsed.TotalSeconds);
+        }
+
         AskForSockets(queues, counters.Reactors.Sum(r => r.BufferedBytes), at);
         var failing = Webhook.Failing;
         return new HealthSample

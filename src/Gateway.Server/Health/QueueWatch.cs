@@ -18,9 +18,10 @@ internal sealed class QueueWatch
         for (var i = 0; i < healths.Length; i++)
         {
             var reading = readings[i];
-            if (!_trends.TryGetValue((reading.Name, reading.Reactor), out var trend))
-                _trends[(reading.Name, reading.Reactor)] = trend = new Trend(reading.In, reading.Out);
-            healths[i] = new QueueHealth(reading, trend.Note(reading.In, reading.Out, elapsedSeconds));
+            // A queue seen for the first time has totals and no past: what happened since the last tick is not known.
+            if (_trends.TryGetValue((reading.Name, reading.Reactor), out var trend)) trend.Note(reading.In, reading.Out, elapsedSeconds);
+            else _trends[(reading.Name, reading.Reactor)] = trend = new Trend(reading.In, reading.Out);
+            healths[i] = new QueueHealth(reading, trend.Rates);
         }
 
         return healths;
@@ -32,7 +33,10 @@ internal sealed class QueueWatch
         private long _entered = entered;
         private long _left = left;
 
-        public QueueRates Note(long entered, long left, double elapsedSeconds)
+        public QueueRates Rates =>
+            new(_in1.PerSecond, _in10.PerSecond, _in100.PerSecond, _out1.PerSecond, _out10.PerSecond, _out100.PerSecond);
+
+        public void Note(long entered, long left, double elapsedSeconds)
         {
             var (came, went) = (entered - _entered, left - _left);
             (_entered, _left) = (entered, left);
@@ -42,7 +46,6 @@ internal sealed class QueueWatch
             _out1.Note(went, elapsedSeconds);
             _out10.Note(went, elapsedSeconds);
             _out100.Note(went, elapsedSeconds);
-            return new QueueRates(_in1.PerSecond, _in10.PerSecond, _in100.PerSecond, _out1.PerSecond, _out10.PerSecond, _out100.PerSecond);
         }
     }
 }

@@ -132,7 +132,7 @@ public sealed class WebhookTests : IAsyncLifetime, IDisposable
         await UntilAsync(() => _webhook.Failing.Error == "http://alertmanager:9093 did not answer within 5 s");
         _receiver.Hangs = false;
         await _receiver.UntilAsync(p => p.Count >= 2);
-        Assert.Equal(AlertWebhook.MaxCleared, JsonNode.Parse(_receiver.Posts[^1].Body)!.AsArray().Count);
+        Assert.Equal(AlertWebhook.MaxCleared, JsonNode.Parse(_receiver.Posts[1].Body)!.AsArray().Count);
         Assert.Contains("cleared alerts were never told to the webhook", _log.Text, StringComparison.Ordinal);
     }
 

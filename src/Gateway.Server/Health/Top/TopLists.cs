@@ -19,8 +19,8 @@ internal sealed class TopLists(INodeInsight insight)
         var rates = new Dictionary<int, double>();
         foreach (var reactor in counters.Reactors)
         {
-            if (!_sends.TryGetValue(reactor.Index, out var sends)) _sends[reactor.Index] = sends = new Sends(reactor.MessagesIn);
-            rates[reactor.Index] = sends.Note(reactor.MessagesIn, elapsedSeconds);
+            if (_sends.TryGetValue(reactor.Index, out var sends)) rates[reactor.Index] = sends.Note(reactor.MessagesIn, elapsedSeconds);
+            else _sends[reactor.Index] = new Sends(reactor.MessagesIn);
         }
 
         _rates = rates;
