@@ -133,7 +133,7 @@ internal static class OptionKinds
         Placeholder = "LIMIT[,QUEUE=LIMIT...]",
         Help = help,
         DefaultText = @default,
-        Range = "off: no limit",
+        Range = "off, for no limit",
         ChangeableAtRunTime = true,
         Formatter = limits => limits.ToString(),
         Parser = (string text, [NotNullWhen(true)] out QueueLimits<T>? value, [NotNullWhen(false)] out string? error) => QueueLimits<T>.TryParse(text, one, out value, out error),
