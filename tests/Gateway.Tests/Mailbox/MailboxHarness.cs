@@ -110,6 +110,7 @@ internal sealed class MailboxHarness : IDisposable
                 AckReserveBytes = settings.AckReserveBytes,
                 CompactionReserveBytes = settings.CompactionReserveBytes,
                 OnCompaction = settings.Compacts ? _ => { } : null,
+                CountWindows = () => settings.Windows,
                 PageBufferBytes = settings.PageBufferBytes,
                 PageBuffersPerPartition = settings.PageBuffers,
                 CommitStallLimit = settings.CommitStallLimit,
@@ -198,7 +199,7 @@ internal sealed class MailboxHarness : IDisposable
         }
     }
 
-    private long SegmentBytes { get; }
+    public long SegmentBytes { get; }
 
     /// <summary>What a home does in a turn for compaction.</summary>
     public void Work()
@@ -207,7 +208,7 @@ internal sealed class MailboxHarness : IDisposable
         {
             var partition = Log.Partition(i);
             partition.Compact(4096);
-            while (CarriesDevices && partition.TryPeekCarried(out _)) partition.CarryNext();
+            while (CarriesDevices && partition.TryPeekCarried(out _, out _)) partition.CarryNext();
             partition.EndBatch();
         }
     }
@@ -287,6 +288,7 @@ internal sealed class MailboxHarness : IDisposable
         public long AckReserveBytes { get; set; } = 16 * 1024;
         public long CompactionReserveBytes { get; set; } = 8 * 1024;
         public bool Compacts { get; set; }
+        public long Windows { get; set; }
         public int PageBufferBytes { get; set; } = 8192;
         public int PageBuffers { get; set; } = 4;
         public TimeSpan CommitStallLimit { get; set; } = TimeSpan.FromSeconds(30);

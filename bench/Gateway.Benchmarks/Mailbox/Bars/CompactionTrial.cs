@@ -154,7 +154,7 @@ internal sealed class CompactionTrial : Trial
         var partition = log.Partition;
         if (!partition.HasCompaction) return;
         partition.Compact(MovedBytesPerTurn);
-        for (var carried = 0; carried < CarriedPerTurn && partition.TryPeekCarried(out var device); carried++)
+        for (var carried = 0; carried < CarriedPerTurn && partition.TryPeekCarried(out var device, out _); carried++)
         {
             log.Append(new MailboxRecord
             {
