@@ -52,7 +52,7 @@ internal sealed class SegmentStore : IDisposable
             else found.Add(segment);
         }
 
-        var opened = new List<ILogFile>();
+        var (opened, seals) = (new List<ILogFile>(), new List<RecordSeal>());
         try
         {
             var header = new byte[SegmentHeader.Bytes];
@@ -66,6 +66,7 @@ internal sealed class SegmentStore : IDisposable
                 var read = file.Read(0, header);
                 var fault = SegmentHeader.Check(header.AsSpan(0, read), file.Path, superblock.Identity, segment, superblock.SegmentBytes, superblock.PageBytes);
                 if (fault is not null) throw new LogCorruptException(file.Path, 0, fault);
+                seals.Add(RecordSeal.Of(SegmentHeader.FormatOf(header), superblock.Identity, segment));
             }
 
             if (superblock.Durable > Math.Max(RecordLayout.FirstAddress, (first + opened.Count) << bits))
@@ -80,16 +81,20 @@ internal sealed class SegmentStore : IDisposable
             throw;
         }
 
-        return new SegmentStore(files, superblock, new Segments(first, [.. opened]));
+        return new SegmentStore(files, superblock, new Segments(first, [.. opened], [.. seals]));
     }
 
     public ILogFile FileOf(long address)
     {
         var segments = _segments;
-        var index = (address >> _segmentBits) - segments.First;
-        if ((ulong)index >= (ulong)segments.Files.Length)
-            throw new LogFailedException($"Address {address} is in no segment: there are {segments.Files.Length} from address {segments.First << _segmentBits}.");
-        return segments.Files[index];
+        return segments.Files[IndexOf(segments, address)];
+    }
+
+    /// <summary>With which records and end marks are written there.</summary>
+    public RecordSeal SealOf(long address)
+    {
+        var segments = _segments;
+        return segments.Seals[IndexOf(segments, address)];
     }
 
     public long OffsetInFile(long address) => SegmentHeader.Bytes + (address & (SegmentBytes - 1));
@@ -116,7 +121,8 @@ internal sealed class SegmentStore : IDisposable
         }
 
         if (file is null) return false;
-        lock (_changing) _segments = new Segments(_segments.First, [.. _segments.Files, file]);
+        var seal = RecordSeal.Of(RecordLayout.FormatVersion, _identity, segment);
+        lock (_changing) _segments = new Segments(_segments.First, [.. _segments.Files, file], [.. _segments.Seals, seal]);
         Volatile.Write(ref _allocatedThrough, (segment + 1) << _segmentBits);
         return true;
     }
@@ -131,7 +137,7 @@ internal sealed class SegmentStore : IDisposable
         lock (_changing)
         {
             before = _segments;
-            _segments = new Segments(before.First + 1, before.Files[1..]);
+            _segments = new Segments(before.First + 1, before.Files[1..], before.Seals[1..]);
         }
 
         before.Files[0].Dispose();
@@ -166,5 +172,13 @@ internal sealed class SegmentStore : IDisposable
         return _files.Open(name);
     }
 
-    private sealed record Segments(long First, ILogFile[] Files);
+    private int IndexOf(Segments segments, long address)
+    {
+        var index = (address >> _segmentBits) - segments.First;
+        if ((ulong)index >= (ulong)segments.Files.Length)
+            throw new LogFailedException($"Address {address} is in no segment: there are {segments.Files.Length} from address {segments.First << _segmentBits}.");
+        return (int)index;
+    }
+
+    private sealed record Segments(long First, ILogFile[] Files, RecordSeal[] Seals);
 }

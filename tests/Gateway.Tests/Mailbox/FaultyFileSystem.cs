@@ -111,6 +111,7 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
             file.Sync();
         }
 
+        public bool TryHold(bool alone) => file.TryHold(alone);
         public bool TryExtend(long bytes) => file.TryExtend(bytes);
         public bool TryFindData(long offset, out long start, out long end) => file.TryFindData(offset, out start, out end);
         public void Dispose() => file.Dispose();
