@@ -104,7 +104,7 @@ public sealed class MailboxLogOptions
     public Action<int>? OnPageReady { get; init; }
 
     /// <summary>Where the files are; tests put faults here.</summary>
-    internal ILogFileSystem? FileSystem { get; init; }
+    internal ILogFileSystem? FileSystem { get; set; }
 
     internal int MaxRecordBytes => RecordLayout.LogBytes(RecordLayout.MessageFixedBytes + MaxBodyBytes);
 

@@ -20,6 +20,9 @@ public sealed partial class MailboxPartition
     /// </summary>
     public const int RejectionReasons = 17;
 
+    /// <summary>The most that <see cref="TryReadDeepest"/> lists.</summary>
+    public const int DeepestListed = DeepestMailboxes.Places;
+
     private readonly MailboxIndex _index;
     private readonly PageQueue _pages;
     private FasterLog _log = null!;
@@ -160,6 +163,19 @@ public sealed partial class MailboxPartition
 
     /// <summary>What is pending by running totals, all 0 without <see cref="MailboxLogOptions.MeasureQueues"/>. Any thread.</summary>
     public PendingBacklog ReadBacklog() => _index.Backlog?.Read() ?? default;
+
+    /// <summary>
+    /// Adds the mailboxes that hold most, at most <see cref="DeepestListed"/>, in no order, each with exactly what it holds. Any thread; false when there
+    /// was no quiet moment to read in, and without <see cref="MailboxLogOptions.MeasureQueues"/>.
+    /// </summary>
+    /// <param name="into">Added to.</param>
+    /// <param name="missed">No mailbox of this partition that is not listed holds more entries than this.</param>
+    public bool TryReadDeepest(ICollection<(ulong Mailbox, long Entries)> into, out long missed)
+    {
+        ArgumentNullException.ThrowIfNull(into);
+        missed = 0;
+        return _index.Backlog is { } backlog && backlog.Deepest.TryRead(into, out missed);
+    }
 
     /// <summary>
     /// Messages that devices rejected since the log was made, by the device's reason: 0 to <see cref="RejectionReasons"/> - 2, and all others

@@ -66,6 +66,7 @@ public sealed partial class Home
         }
 
         Counters.SendsReceived++;
+        _senders?.Note(s.Key);
         if (reason == RefusalReason.None)
         {
             window.Begin(frame.Number, ref s.InFlight);

@@ -60,7 +60,12 @@ public sealed partial class Home
         _held = new Slab<HeldSend>(int.MaxValue);
         _delivered = new Slab<DeliveredEntry>(options.MaxDelivered);
         _owed = new Slab<OwedReceipt>(options.MaxDelivered);
-        if (options.MeasureQueues) (_commitGauge, _owedGauge) = MakeGauges(options);
+        if (options.MeasureQueues)
+        {
+            (_commitGauge, _owedGauge) = MakeGauges(options);
+            _senders = new BusiestSenders(SendersCounted, BusiestSenders.Stride, (uint)HomeMap.Mix((ulong)index + 1));
+        }
+
         _commits = new CommitQueue(options.MaxUncommitted, options.HotBytes, _commitGauge);
         _refusals = new RecentRefusals[homes];
         _repliesSeen = new uint[homes];
@@ -199,6 +204,7 @@ public sealed partial class Home
             RetryTellings();
             SweepWindows();
             TellAbsent();
+            _senders?.Fade(_nowMs);
             _keeping.Run(_nowMs);
         }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using Gateway.Server.Health.Alerts;
 using Gateway.Server.Options;
 using Gateway.Transport;
 using Microsoft.Extensions.Logging;
@@ -66,6 +67,7 @@ public sealed record GatewayOptions
         Metrics = values.Get(OptionTable.Metrics);
         LogFormat = values.Get(OptionTable.LogFormat);
         LogLevel = values.Get(OptionTable.Level);
+        Alerts = new AlertThresholds(values);
     }
 
     /// <summary>The embedded defaults, of the table.</summary>
@@ -150,4 +152,7 @@ public sealed record GatewayOptions
 
     /// <summary>At start; an operator may change it later.</summary>
     public LogLevel LogLevel { get; init; }
+
+    /// <summary>At start; SIGHUP may change them later.</summary>
+    public AlertThresholds Alerts { get; init; }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Gateway.Protocol;
+using Gateway.Server.Health;
 using Gateway.Server.Metrics;
 using Gateway.Transport;
 
@@ -105,6 +106,9 @@ public interface INode : IAsyncDisposable
 
     /// <summary>The node's instruments, for whoever exports them; empty without <see cref="GatewayOptions.Metrics"/>. From construction to dispose.</summary>
     IReadOnlyList<Meter> Meters { get; }
+
+    /// <summary>Who is behind the figures.</summary>
+    INodeInsight Insight { get; }
 }
 
 public enum NodeState

@@ -100,6 +100,9 @@ public readonly record struct ReactorCounters
     /// <summary>Microseconds spent outside waits.</summary>
     public long BusyMicros { get; init; }
 
+    /// <summary>Gauge: how long ago the reactor began a turn; more than a few dozen milliseconds means that it hangs or is starved.</summary>
+    public TimeSpan SinceTurn { get; init; }
+
     /// <summary>Turns of the loop.</summary>
     public long Turns { get; init; }
 

@@ -26,8 +26,14 @@ public sealed class NodeKeys
     /// <summary>Derives a device's key (32 bytes) of one epoch. PROTOCOL.md, "Keys".</summary>
     public void DeriveDeviceKey(Address address, uint epoch, Span<byte> key) => DeviceKey.Derive(_secret, address, epoch, key);
 
-    /// <summary>The bearer token of <c>/ops</c>: 64 hex digits.</summary>
+    /// <summary>The bearer token of <c>/ops</c>, which may do everything there: 64 hex digits.</summary>
     public string OperatorToken() => Convert.ToHexStringLower(HMACSHA256.HashData(_secret, "gateway operator token v1"u8));
+
+    /// <summary>A bearer token that may read <c>/metrics</c> and nothing else: 64 hex digits.</summary>
+    public string ScrapeToken() => Convert.ToHexStringLower(HMACSHA256.HashData(_secret, "gateway scrape token v1"u8));
+
+    /// <summary>One that may look at the node as well, with devices by pseudonym, and change nothing.</summary>
+    public string LookToken() => Convert.ToHexStringLower(HMACSHA256.HashData(_secret, "gateway look token v1"u8));
 
     /// <summary>What a log line, an alert or <c>/status</c> calls a device: the same for one node's life, meaningless elsewhere. <c>~k7m2qf3x</c></summary>
     public string Pseudonym(Address address)

@@ -164,6 +164,7 @@ public sealed partial class Reactor
 
     private void NoteUnsent(ref ConnectionSlot slot, ConnectionId id)
     {
+        if (!slot.Has(SlotFlags.Lagging)) _outputs[slot.Output].LaggingSinceMs = NowMs;
         slot.Flags |= SlotFlags.Lagging;
         if (slot.State != SlotState.Open) return;
         if (_outputs[slot.Output].Unsent > Options.MaxUnsentBytes)

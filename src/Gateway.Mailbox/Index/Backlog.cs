@@ -20,6 +20,9 @@ internal sealed class Backlog
     private long _receipts;
     private long _bytes;
 
+    /// <summary>Who holds most of it.</summary>
+    public DeepestMailboxes Deepest { get; } = new();
+
     public void Enter(IndexEntry entry)
     {
         _entries.Enter((long)entry.Sequence);
@@ -33,13 +36,15 @@ internal sealed class Backlog
     }
 
     /// <summary>A mailbox that held so many entries holds so many now.</summary>
-    public void Resize(long before, long after)
+    public void Resize(ulong mailbox, long before, long after)
     {
         if (PendingBacklog.IsInFirstDecade(before) && PendingBacklog.IsInFirstDecade(after)) return;
+        Deepest.Resize(mailbox, before, after);
         var (from, to) = (PendingBacklog.DecadeOf(before), PendingBacklog.DecadeOf(after));
         if (from == to) return;
         if (from >= 0) Volatile.Write(ref _mailboxesByDecade[from], _mailboxesByDecade[from] - 1);
         if (to >= 0) Volatile.Write(ref _mailboxesByDecade[to], _mailboxesByDecade[to] + 1);
+        if (to < from) Deepest.Tighten(_mailboxesByDecade);
     }
 
     public QueueCounts ReadQueue(long nowUs) => _entries.Read(nowUs);

@@ -80,7 +80,7 @@ internal sealed unsafe partial class MailboxIndex
         slot = _slots.Add(mailbox);
         slot->SetSingle(all[0]);
         for (var i = 1; i < all.Count; i++) Append(slot, all[i]);
-        Backlog?.Resize(before, all.Count);
+        Backlog?.Resize(mailbox, before, all.Count);
         foreach (var entry in entries) CountLive(entry, 1);
     }
 

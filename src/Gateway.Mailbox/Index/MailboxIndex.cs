@@ -47,14 +47,14 @@ internal sealed unsafe partial class MailboxIndex(ulong seed) : IDisposable
             slot = _slots.Add(mailbox);
             // SAFETY: slot pointers hold until the table changes; the table does not change below, here and in the methods that follow.
             slot->SetSingle(entry);
-            Backlog?.Resize(0, 1);
+            Backlog?.Resize(mailbox, 0, 1);
         }
         else
         {
             var last = Last(slot);
             if (entry.Sequence <= last.Sequence) return Contains(slot, entry.Sequence) ? AddResult.Duplicate : AddResult.OutOfOrder;
             Append(slot, entry);
-            Backlog?.Resize(slot->Entries - 1, slot->Entries);
+            Backlog?.Resize(mailbox, slot->Entries - 1, slot->Entries);
         }
 
         CountLive(entry, 1);
@@ -72,7 +72,7 @@ internal sealed unsafe partial class MailboxIndex(ulong seed) : IDisposable
             if (single.Sequence > sequence || single.HasExpired) return default;
             CountLive(single, -1);
             _slots.Remove(mailbox);
-            Backlog?.Resize(1, 0);
+            Backlog?.Resize(mailbox, 1, 0);
             return Removed(single);
         }
 
@@ -105,7 +105,7 @@ internal sealed unsafe partial class MailboxIndex(ulong seed) : IDisposable
             if (single.Sequence != sequence) return default;
             CountLive(single, -1);
             _slots.Remove(mailbox);
-            Backlog?.Resize(1, 0);
+            Backlog?.Resize(mailbox, 1, 0);
             return Removed(single);
         }
 
@@ -340,7 +340,7 @@ internal sealed unsafe partial class MailboxIndex(ulong seed) : IDisposable
     /// <summary>After a removal: frees, goes back inline, or repacks a chain that has become mostly air.</summary>
     private void Settle(ulong mailbox, MailboxSlot* slot, uint first, uint last, long entries, long bytes)
     {
-        Backlog?.Resize(slot->Entries, entries);
+        Backlog?.Resize(mailbox, slot->Entries, entries);
         if (entries == 0)
         {
             _slots.Remove(mailbox);

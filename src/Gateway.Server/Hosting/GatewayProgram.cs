@@ -50,7 +50,11 @@ internal sealed record GatewayProgram(
         {
             Signals.Register();
             using var manager = ServiceNotifier.Of(Environment, System.Environment.ProcessId, Time);
-            return await new NodeHost(options, CreateNode, Signals, Output, Errors, manager, Time, Machine).RunAsync(resolution.Notes);
+            var host = new NodeHost(options, CreateNode, Signals, Output, Errors, manager, Time, Machine)
+            {
+                Configuration = (resolution.Values, () => OptionResolution.Of(commandLine, Environment, Folder, Limits)),
+            };
+            return await host.RunAsync(resolution.Notes);
         }
         catch (Exception e)
         {

@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
+using Gateway.Server.Health;
 using Gateway.Server.Operator;
 using Gateway.Server.Options;
 using Microsoft.Extensions.Logging;
@@ -50,6 +51,9 @@ internal sealed class NodeHost
     public static string Version { get; } =
         typeof(NodeHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
+    /// <summary>What it runs with, and how to read that again at SIGHUP; null: SIGHUP is not for this host.</summary>
+    public (OptionValues Running, Func<OptionResolution> Read)? Configuration { get; init; }
+
     /// <summary>Runs until the node has ended; returns the exit code.</summary>
     /// <param name="notes">About the options, logged first.</param>
     public async Task<int> RunAsync(IReadOnlyList<string> notes)
@@ -65,7 +69,10 @@ internal sealed class NodeHost
             var node = _createNode(_options, keys, logs);
             try
             {
-                await using var http = await OperatorServer.StartAsync(node, _options, keys, level, logs, Version, _time);
+                await using var health = new NodeHealth(node, _options, keys, logs, _time);
+                using var reload = ReloadAtSignal(health, level, log);
+                health.Start();
+                await using var http = await OperatorServer.StartAsync(node, health, _options, keys, level, logs, Version, _time);
                 return await ServeAsync(node, http, log);
             }
             finally
@@ -78,6 +85,24 @@ internal sealed class NodeHost
             await _errors.WriteLineAsync($"gateway: cannot start: {e.Message}");
             log.LogDebug(e, "The start failed");
             return ExitCode.CannotStart;
+        }
+    }
+
+    private PosixSignalRegistration? ReloadAtSignal(NodeHealth health, LogLevelSwitch level, ILogger log)
+    {
+        if (Configuration is not { } configuration) return null;
+        var reload = new OptionReload(configuration.Running, configuration.Read, Apply, log);
+        return PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
+        {
+            signal.Cancel = true;
+            reload.Reload();
+        });
+
+        void Apply(GatewayOptions options, IReadOnlyList<Option> changed)
+        {
+            health.Thresholds = options.Alerts;
+            // An operator's change stands unless the configuration itself says otherwise.
+            if (changed.Contains(OptionTable.Level)) level.Level = options.LogLevel;
         }
     }
 

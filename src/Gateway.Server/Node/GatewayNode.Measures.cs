@@ -148,6 +148,7 @@ internal sealed partial class GatewayNode
             EphemeralShed = home.EphemeralShed,
             Parked = home.Parked,
             BusyMicros = transport.BusyUs,
+            SinceTurn = TimeSpan.FromMilliseconds(reactor.SinceTurnMs),
             Turns = transport.Turns,
             AllocatedBytes = transport.AllocatedBytes,
         };

@@ -116,6 +116,9 @@ internal sealed partial class GatewayNode
         return answer;
     }));
 
+    /// <summary>Runs something on a reactor's thread and does not wait for it; false: its queue is full. For tests that hold a reactor up.</summary>
+    internal bool TryPost(int reactor, Action work) => _hosts[reactor].Reactor.TryPost(_ => work());
+
     private async Task<T> OnReactor<T>(ReactorHost host, Func<ReactorHost, T> ask)
     {
         ThrowIfStopped();

@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using Gateway.Mailbox;
 using Gateway.Messaging;
 using Gateway.Protocol;
+using Gateway.Server.Health.Flight;
 using Gateway.Server.Hosting;
 using Gateway.Server.Metrics;
 using Gateway.Transport;
@@ -47,8 +48,16 @@ internal sealed partial class GatewayNode : INode
         _log = logs.CreateLogger("gateway.node");
         _epochs = new KeyEpochs(keys);
         _expiry = new ExpirySuspension(options.Data, _log);
-        if (options.Metrics) _meters = new NodeMeters(this, options, NodeHost.Version, time);
+        if (options.Metrics)
+        {
+            _meters = new NodeMeters(this, options, NodeHost.Version, time);
+            _flights = [.. Enumerable.Range(0, options.Reactors).Select(i => new FlightRing($"reactor {i}", FlightEvents)), new FlightRing("commits", FlightEvents / 8)];
+            _commitRecorder = new CommitRecorder(_flights[^1], time);
+        }
     }
+
+    /// <summary>Called with the log's options before it is opened: tests put faults there.</summary>
+    internal Action<MailboxLogOptions>? OnLogOptions { get; init; }
 
     /// <summary>A structure larger than a word, published whole.</summary>
     private sealed record NodeReadinessBox(NodeReadiness Value);
@@ -81,7 +90,8 @@ internal sealed partial class GatewayNode : INode
             var home = new Home(i, homes, HomeOptions(), _partitions[i], connections[i], connections[i], events);
             // Any reactor may see every handshake of the node for an instant: the kernel spreads them as it likes.
             var doorman = new Doorman(connections[i], _epochs, RandomNumberGenerator.Fill, _options.MaxHandshakes, LoginsOfAReactor(), (int)_options.KeepUnused.TotalMilliseconds);
-            _hosts[i] = new ReactorHost(homes, _options, connections[i], doorman, home, _partitions[i], _epochs, _time, _meters?.LoopLagOf(i));
+            var flight = _options.Metrics ? new FlightRecorder(_flights[i]) : null;
+            _hosts[i] = new ReactorHost(homes, _options, connections[i], doorman, home, _partitions[i], _epochs, _time, _meters?.LoopLagOf(i), flight);
         }
 
         OpenLog();
@@ -118,7 +128,9 @@ internal sealed partial class GatewayNode : INode
         var recovery = new Recovery([.. _hosts.Select(h => h.Home)], _epochs, _time, _log, progress => Readiness = NodeReadiness.Starting(progress));
         try
         {
-            _mailboxLog = MailboxLog.Open(LogOptions(), recovery, _time);
+            var logOptions = LogOptions();
+            OnLogOptions?.Invoke(logOptions);
+            _mailboxLog = MailboxLog.Open(logOptions, recovery, _time);
             recovery.TellRepairs();
             _expiry.Load();
             foreach (var host in _hosts) host.Home.RestoreClock((uint)(_mailboxLog.HighestRecovered / 1_000_000), _expiry.Reason is not null);
@@ -176,7 +188,7 @@ internal sealed partial class GatewayNode : INode
         SegmentBytes = _options.SegmentSize,
         CommitStallLimit = _options.CommitProgressTimeout,
         MeasureQueues = _options.Metrics,
-        OnCommitTimed = _meters is null ? null : _meters.RecordCommit,
+        OnCommitTimed = _meters is null ? null : OnCommitTimed,
         OnCommitted = OnCommitted,
         OnFailed = Fail,
         OnCompaction = WakeHome,

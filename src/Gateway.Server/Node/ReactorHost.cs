@@ -2,6 +2,7 @@ using System.Buffers;
 using Gateway.Mailbox;
 using Gateway.Messaging;
 using Gateway.Protocol;
+using Gateway.Server.Health.Flight;
 using Gateway.Server.Metrics;
 using Gateway.Transport;
 
@@ -35,12 +36,14 @@ internal sealed class ReactorHost : IReactorHandler
     private readonly byte[] _scratch;
     private readonly byte[] _login = new byte[Login.SizeBytes];
     private readonly LoopLag? _lag;
+    private readonly FlightRecorder? _flight;
     private volatile bool _awaitsCommit;
     private long _submittedAt;
     private bool _draining;
 
     public ReactorHost(
-        int homes, GatewayOptions options, ReactorConnections connections, Doorman doorman, Home home, PartitionLog log, IDeviceKeys keys, TimeProvider time, LoopLag? lag)
+        int homes, GatewayOptions options, ReactorConnections connections, Doorman doorman, Home home, PartitionLog log, IDeviceKeys keys, TimeProvider time, LoopLag? lag,
+        FlightRecorder? flight)
     {
         _homes = homes;
         _maxBodyBytes = options.MaxBody;
@@ -51,6 +54,7 @@ internal sealed class ReactorHost : IReactorHandler
         _keys = keys;
         _time = time;
         _lag = lag;
+        _flight = flight;
         _scratch = new byte[Wire.MaxPayloadBytes(_maxBodyBytes)];
     }
 
@@ -70,10 +74,14 @@ internal sealed class ReactorHost : IReactorHandler
     /// <summary>Any thread: true when somebody here waits for the log's watermark to rise.</summary>
     public bool AwaitsCommit => _awaitsCommit;
 
+    /// <summary>Whose connection it is; 0 before its login and while it is on its way here.</summary>
+    public ulong DeviceOf(ConnectionId c, ulong tag) => IsSession(tag) ? Home.DeviceOf(c.Packed, (uint)tag) : 0;
+
     /// <summary>From now on nobody new is let in.</summary>
     public void BeginDrain(uint spreadMs)
     {
         _draining = true;
+        _flight?.Note(FlightKind.DrainBegun, 0);
         Home.SendGoAway(spreadMs);
     }
 
@@ -103,6 +111,7 @@ internal sealed class ReactorHost : IReactorHandler
         }
 
         Reactor.SetTag(c, HandshakeTag | handshake);
+        _flight?.Note(FlightKind.Accepted, c.Packed);
     }
 
     public void OnConnected(ConnectionId c, int errno) => throw new InvalidOperationException("A node connects to nobody.");
@@ -174,6 +183,7 @@ internal sealed class ReactorHost : IReactorHandler
             return;
         }
 
+        _flight?.Note(FlightKind.TimedOut, c.Packed, (int)kind);
         var code = kind switch
         {
             TimeoutKind.Handshake => ErrorCode.HandshakeTimeout,
@@ -194,14 +204,17 @@ internal sealed class ReactorHost : IReactorHandler
             return;
         }
 
+        var takeOvers = Home.Counters.TakeOvers;
         var session = Home.OnLogin(c.Packed, in login);
         if (session == 0) return;
+        _flight?.Note(Home.Counters.TakeOvers == takeOvers ? FlightKind.LoggedIn : FlightKind.TakenOver, login.Address);
         Reactor.SetTag(c, session);
         Reactor.MarkEstablished(c);
     }
 
     public void OnClosed(ConnectionId c, ulong tag, CloseReason reason, int errno)
     {
+        _flight?.Note(FlightKind.Closed, c.Packed, (int)reason, errno);
         if (IsSession(tag)) Home.OnClosed(c.Packed, (uint)tag);
         else if (tag != 0) _doorman.End((uint)tag);
     }
@@ -217,7 +230,9 @@ internal sealed class ReactorHost : IReactorHandler
     public void OnTurn(long nowMs)
     {
         _lag?.Note(nowMs, Reactor.LagUs);
-        Home.SetTime(nowMs, (ulong)(_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10);
+        var unixTicks = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks;
+        Home.SetTime(nowMs, (ulong)unixTicks / 10);
+        _flight?.OnTurn(Reactor, unixTicks / TimeSpan.TicksPerMillisecond, Home.Counters);
         // Raised before a batch is submitted: the commit may be over before this method is, and must find somebody to wake.
         _awaitsCommit = true;
         Home.OnTurn();
@@ -290,6 +305,7 @@ internal sealed class ReactorHost : IReactorHandler
                 return Next.Frame;
             case DoormanResult.Close:
                 AuthenticationsFailed++;
+                _flight?.Note(FlightKind.LoginFailed, c.Packed);
                 EndHandshake(c);
                 Reactor.Close(c);
                 return Next.Stop;
@@ -314,6 +330,7 @@ internal sealed class ReactorHost : IReactorHandler
 
     private void Refuse(ConnectionId c, ErrorCode code, FrameType type = FrameType.None)
     {
+        _flight?.Note(FlightKind.RefusedAtDoor, c.Packed, (int)code);
         EndHandshake(c);
         _connections.WriteError(c.Packed, code, (uint)type);
         Reactor.Close(c);

@@ -1,4 +1,6 @@
 using System.Globalization;
+using Gateway.Server.Health;
+using Gateway.Server.Health.Alerts;
 using Gateway.Server.Metrics;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -7,7 +9,7 @@ using Microsoft.AspNetCore.Routing;
 namespace Gateway.Server.Operator;
 
 /// <summary>What anybody who reaches the operator's port may ask: is it alive, does it take connections, how is it. No device is named.</summary>
-internal sealed class HealthEndpoints(INode node, GatewayOptions options, string version, TimeProvider time)
+internal sealed class HealthEndpoints(INode node, NodeHealth health, NodeKeys keys, GatewayOptions options, string version, TimeProvider time)
 {
     /// <summary>A reactor begins a turn at least every 50 ms; one that has not for this long never will.</summary>
     internal static readonly TimeSpan DeadlockAfter = TimeSpan.FromSeconds(30);
@@ -49,10 +51,13 @@ internal sealed class HealthEndpoints(INode node, GatewayOptions options, string
         var readiness = node.Readiness;
         var counters = node.GetCounters();
         var queues = node.GetQueues();
+        var seen = health.Queues.ToDictionary(q => (q.Reading.Name, q.Reading.Reactor));
+        var alerts = health.Alerts;
         return new StatusBody(
             readiness.State, readiness.State == NodeState.Ready, [.. Reasons(readiness, counters, queues)], version,
             Math.Round(time.GetElapsedTime(_startedAt).TotalSeconds, 3), node.EndpointLines, DurabilityBody.Of(options.Durability),
-            StatusTotals.Of(counters), counters.Log, CollectorBody.Now(), [.. queues.Select(QueueBody.Of)]);
+            StatusTotals.Of(counters), counters.Log, CollectorBody.Now(), [.. queues.Select(q => QueueBody.Of(q, seen.GetValueOrDefault((q.Name, q.Reactor)), alerts))],
+            [.. alerts.Select(a => AlertBody.Of(a, keys))]);
     }
 
     /// <summary>All that is not as it should be, the worst first.</summary>
@@ -65,6 +70,7 @@ internal sealed class HealthEndpoints(INode node, GatewayOptions options, string
         if (node.ExpirySuspended is { } suspended) yield return suspended;
         var unread = counters.Reactors.Sum(r => r.PausedByBudget);
         if (unread > 0) yield return string.Create(CultureInfo.InvariantCulture, $"{unread} connections are not read because buffers are over their budget");
+        foreach (var alert in health.Alerts.Where(a => a.State == AlertState.Active)) yield return $"{alert.Kind.Name}: {alert.Culprit}";
         foreach (var q in queues)
         {
             if (q.Capacity > 0 && q.Depth >= q.Capacity * NearlyFull)

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Gateway.Protocol;
-using Gateway.Server.Metrics;
 using Gateway.Transport;
 
 namespace Gateway.Server.Operator;
@@ -87,18 +86,10 @@ internal sealed record DurabilityBody(Durability Mode, string Meaning)
             + "messages that were answered accepted");
 }
 
-/// <summary>GET /status: open to anybody who reaches the port, so it names no device.</summary>
+/// <summary>GET /status: open to anybody on this machine, so it names no device but by pseudonym.</summary>
 internal sealed record StatusBody(
     NodeState State, bool Ready, IReadOnlyList<string> Reasons, string Version, double UptimeSeconds, IReadOnlyList<string> Endpoints,
-    DurabilityBody Durability, StatusTotals Totals, LogCounters Log, CollectorBody Collector, IReadOnlyList<QueueBody> Queues);
-
-/// <summary>A queue in /status; its oldest age in seconds.</summary>
-internal sealed record QueueBody(
-    string Name, int Reactor, long Depth, long Capacity, long HighMark, long In, long Out, double OldestAgeSeconds)
-{
-    public static QueueBody Of(QueueReading q) =>
-        new(q.Name, q.Reactor, q.Depth, q.Capacity, q.HighMark, q.In, q.Out, Math.Round(q.OldestAge.TotalSeconds, 3));
-}
+    DurabilityBody Durability, StatusTotals Totals, LogCounters Log, CollectorBody Collector, IReadOnlyList<QueueBody> Queues, IReadOnlyList<AlertBody> Alerts);
 
 /// <summary>Over all reactors. Mailboxes are those that hold something, windows the devices seen within 60 days.</summary>
 internal sealed record StatusTotals(

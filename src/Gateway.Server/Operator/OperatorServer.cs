@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Gateway.Server.Health;
 using Gateway.Server.Hosting;
 using Gateway.Server.Metrics;
 using Microsoft.AspNetCore.Builder;
@@ -39,7 +40,7 @@ internal sealed class OperatorServer : IAsyncDisposable
 
     /// <exception cref="NodeStartException">The endpoint cannot be bound.</exception>
     public static async Task<OperatorServer> StartAsync(
-        INode node, GatewayOptions options, NodeKeys keys, LogLevelSwitch level, ILoggerFactory logs, string version, TimeProvider time)
+        INode node, NodeHealth health, GatewayOptions options, NodeKeys keys, LogLevelSwitch level, ILoggerFactory logs, string version, TimeProvider time)
     {
         // The empty builder reads no appsettings.json, no ASPNETCORE_ variable and no argument: only our options say where this listens.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -60,12 +61,13 @@ internal sealed class OperatorServer : IAsyncDisposable
         var application = builder.Build();
         application.UseExceptionHandler(new ExceptionHandlerOptions { StatusCodeSelector = StatusOf, SuppressDiagnosticsCallback = c => StatusOf(c.Exception) < 500 });
         application.UseStatusCodePages();
-        var authorization = new OperatorAuthorization(keys);
+        var authorization = new OperatorAuthorization(keys, IPAddress.IsLoopback(options.OperatorListen.Address));
         application.Use(next => context => authorization.InvokeAsync(context, next));
         application.UseRouting();
         List<IDisposable> owned = [];
-        new MetricsEndpoint(options.Metrics ? Exposition(node, owned) : null).Map(application);
-        new HealthEndpoints(node, options, version, time).Map(application);
+        new MetricsEndpoint(options.Metrics ? Exposition(node, health, owned) : null).Map(application);
+        new HealthEndpoints(node, health, keys, options, version, time).Map(application);
+        new InsightEndpoints(node, health, keys, time, logs.CreateLogger<InsightEndpoints>()).Map(application);
         new OperatorEndpoints(node, keys, level, logs.CreateLogger<OperatorEndpoints>()).Map(application);
 
         try
@@ -101,10 +103,10 @@ internal sealed class OperatorServer : IAsyncDisposable
     }
 
     /// <summary>The one line to change for another exporter of the same meters.</summary>
-    private static MeterExposition Exposition(INode node, List<IDisposable> owned)
+    private static MeterExposition Exposition(INode node, NodeHealth health, List<IDisposable> owned)
     {
         var process = new ProcessMeters();
-        var exposition = new MeterExposition([.. node.Meters, .. process.All]);
+        var exposition = new MeterExposition([.. node.Meters, health.Meter, .. process.All]);
         owned.AddRange([exposition, process]);
         return exposition;
     }

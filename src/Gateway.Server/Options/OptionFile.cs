@@ -6,6 +6,7 @@ namespace Gateway.Server.Options;
 /// Reads the file of options: one flat JSON object whose keys are the options' names in kebab-case and whose values are strings, numbers
 /// (counts) or booleans (switches); comments and trailing commas are allowed.
 /// <code>{ "native-listen": "0.0.0.0:5240", "reactors": 4, "pin-reactors": false, "idle-timeout": "5m" }</code>
+/// One name stands for an object: <c>"alerts": { "commit": "100ms" }</c> is the same as <c>"alert-commit": "100ms"</c>.
 /// </summary>
 internal static class OptionFile
 {
@@ -20,7 +21,18 @@ internal static class OptionFile
             using var document = JsonDocument.Parse(File.ReadAllText(path), Dialect);
             if (document.RootElement.ValueKind == JsonValueKind.Object)
             {
-                foreach (var property in document.RootElement.EnumerateObject()) Take(shown, property, options, errors);
+                foreach (var property in document.RootElement.EnumerateObject())
+                {
+                    if (property is { Name: AlertTable.Object, Value.ValueKind: JsonValueKind.Object })
+                    {
+                        foreach (var alert in property.Value.EnumerateObject())
+                            Take($"{shown}: {AlertTable.Object}: {alert.Name}", AlertTable.Prefix + alert.Name, alert.Value, options, errors);
+                    }
+                    else
+                    {
+                        Take($"{shown}: {property.Name}", property.Name, property.Value, options, errors);
+                    }
+                }
             }
             else
             {
@@ -39,17 +51,16 @@ internal static class OptionFile
         return options;
     }
 
-    private static void Take(string shown, JsonProperty property, List<RawOption> options, List<string> errors)
+    private static void Take(string origin, string name, JsonElement value, List<RawOption> options, List<string> errors)
     {
-        var origin = $"{shown}: {property.Name}";
-        if (OptionTable.Find(property.Name) is null)
-            errors.Add($"{origin}: {UnknownOption.Describe(property.Name, o => o.Name)}");
-        else if (property.Name == OptionTable.Config.Name)
+        if (OptionTable.Find(name) is null)
+            errors.Add($"{origin}: {UnknownOption.Describe(name, o => o.Name)}");
+        else if (name == OptionTable.Config.Name)
             errors.Add($"{origin}: a file of options cannot name another");
-        else if (options.Any(o => o.Name == property.Name))
+        else if (options.Any(o => o.Name == name))
             errors.Add($"{origin}: given twice");
-        else if (TextOf(property.Value) is { } text)
-            options.Add(new RawOption(property.Name, text, OptionSource.File, origin));
+        else if (TextOf(value) is { } text)
+            options.Add(new RawOption(name, text, OptionSource.File, origin));
         else
             errors.Add($"{origin}: a string, a number, true or false belongs here");
     }

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
+using Gateway.Server.Health.Alerts;
 
 namespace Gateway.Server.Options;
 
@@ -122,6 +123,53 @@ internal static class OptionKinds
             error = $"'{text}' is none of {string.Join(", ", choices.Select(c => c.Word))}";
             return false;
         },
+    };
+
+    /// <summary>A limit for all queues, and others for some of them.</summary>
+    public static Option<QueueLimits<T>> QueueLimit<T>(string name, string @default, string help, OptionParser<T> one)
+        where T : struct => new()
+    {
+        Name = name,
+        Placeholder = "LIMIT[,QUEUE=LIMIT...]",
+        Help = help,
+        DefaultText = @default,
+        Range = "off, for no limit",
+        ChangeableAtRunTime = true,
+        Formatter = limits => limits.ToString(),
+        Parser = (string text, [NotNullWhen(true)] out QueueLimits<T>? value, [NotNullWhen(false)] out string? error) => QueueLimits<T>.TryParse(text, one, out value, out error),
+    };
+
+    /// <summary>Where HTTP is spoken, or empty for nowhere.</summary>
+    public static Option<string> Url(string name, string help) => new()
+    {
+        Name = name,
+        Placeholder = "URL",
+        Help = help,
+        DefaultText = "",
+        ChangeableAtRunTime = true,
+        Formatter = url => url,
+        Parser = (string text, [NotNullWhen(true)] out string? value, [NotNullWhen(false)] out string? error) =>
+        {
+            value = text;
+            error = text.Length == 0 || (Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https")
+                ? null
+                : $"'{text}' is not an address of HTTP, as in http://127.0.0.1:9093";
+            return error is null;
+        },
+    };
+
+    /// <summary>The same option, which an operator may change while the node runs.</summary>
+    public static Option<T> Live<T>(Option<T> option)
+        where T : notnull => new()
+    {
+        Name = option.Name,
+        Placeholder = option.Placeholder,
+        Help = option.Help,
+        DefaultText = option.DefaultText,
+        Range = option.Range,
+        ChangeableAtRunTime = true,
+        Formatter = option.Formatter,
+        Parser = option.Parser,
     };
 
     public static Option<bool> Switch(string name, string @default, string help) => Choice(name, @default, help, ("on", true), ("off", false));

@@ -149,6 +149,7 @@ public static class OptionTable
         RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
         Durability, CommitProgressTimeout, SegmentSize, LogMemory, LogPage,
         DrainTime, ReconnectSpread, Metrics, LogFormat, Level,
+        .. AlertTable.All,
     ];
 
     /// <summary>The option of this name, or null.</summary>

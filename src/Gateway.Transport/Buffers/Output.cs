@@ -12,6 +12,9 @@ internal sealed class Output(uint index)
 {
     public uint Index { get; } = index;
 
+    /// <summary>When a flush first left something of it behind.</summary>
+    public long LaggingSinceMs { get; set; }
+
     public Segment? Buffer { get; set; }
 
     /// <summary>Bytes of <see cref="Buffer"/> that the kernel took.</summary>

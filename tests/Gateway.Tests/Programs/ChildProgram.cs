@@ -11,6 +11,7 @@ namespace Gateway.Tests.Programs;
 /// </summary>
 internal sealed class ChildProgram : IAsyncDisposable
 {
+    private const int Sighup = 1;
     private const int Sigterm = 15;
 
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(2);
@@ -105,9 +106,14 @@ internal sealed class ChildProgram : IAsyncDisposable
     }
 
     /// <summary>SIGTERM.</summary>
-    public void Terminate()
+    public void Terminate() => Send(Sigterm);
+
+    /// <summary>SIGHUP.</summary>
+    public void Reload() => Send(Sighup);
+
+    private void Send(int signal)
     {
-        if (Signal(_process.Id, Sigterm) != 0) throw new InvalidOperationException($"kill: {Marshal.GetLastPInvokeErrorMessage()}");
+        if (Signal(_process.Id, signal) != 0) throw new InvalidOperationException($"kill: {Marshal.GetLastPInvokeErrorMessage()}");
     }
 
     public async ValueTask DisposeAsync()

@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using Gateway.Protocol;
 using Gateway.Server;
+using Gateway.Server.Health;
 using Gateway.Server.Metrics;
 using Gateway.Transport;
 using Microsoft.Extensions.Logging;
@@ -32,6 +33,8 @@ internal sealed class FakeNode : INode
     public IReadOnlyList<QueueReading> Queues { get; set; } = [];
     public TimeSpan StalledFor { get; set; }
     public IReadOnlyList<Meter> Meters { get; set; } = [];
+    public FakeInsight FakeInsight { get; } = new();
+    public INodeInsight Insight => FakeInsight;
     public List<ConnectionStatus> Connections { get; } = [];
     public List<ListedConnection> Listed { get; } = [];
     public ILogger? Log { get; set; }

@@ -345,7 +345,7 @@ public sealed class OperatorApiTests : IAsyncLifetime
         using var logs = new CapturedLog().Factory();
 
         var error = await Assert.ThrowsAsync<NodeStartException>(() => OperatorServer.StartAsync(
-            new FakeNode(), GatewayOptions.Default with { OperatorListen = taken }, OperatorFixture.Keys, new LogLevelSwitch(LogLevel.Information), logs, "1", TimeProvider.System));
+            _api.Node, _api.Health, GatewayOptions.Default with { OperatorListen = taken }, OperatorFixture.Keys, new LogLevelSwitch(LogLevel.Information), logs, "1", TimeProvider.System));
 
         Assert.Equal($"operator-listen: {taken} cannot be bound: address already in use", error.Message, ignoreCase: true);
     }

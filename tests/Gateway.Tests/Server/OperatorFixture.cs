@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json.Nodes;
 using Gateway.Server;
+using Gateway.Server.Health;
 using Gateway.Server.Hosting;
 using Gateway.Server.Operator;
 using Microsoft.Extensions.Logging;
@@ -13,12 +14,15 @@ internal sealed class OperatorFixture : IAsyncDisposable
 {
     private readonly OperatorServer _server;
     private readonly ILoggerFactory _logs;
+    private readonly TemporaryFolder _folder;
 
-    private OperatorFixture(OperatorServer server, ILoggerFactory logs)
+    private OperatorFixture(OperatorServer server, NodeHealth health, ILoggerFactory logs, TemporaryFolder folder)
     {
+        Health = health;
+        _folder = folder;
         _server = server;
         _logs = logs;
-        Uri = new Uri($"http://{server.Endpoint}");
+        Uri = new Uri($"http://127.0.0.1:{server.Endpoint.Port}");
         Anonymous = new HttpClient { BaseAddress = Uri };
         Operator = new HttpClient { BaseAddress = Uri };
         Operator.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Keys.OperatorToken());
@@ -26,6 +30,9 @@ internal sealed class OperatorFixture : IAsyncDisposable
 
     public static byte[] Secret { get; } = [.. Enumerable.Range(1, 32).Select(i => (byte)i)];
     public static NodeKeys Keys { get; } = new(Secret);
+
+    /// <summary>Looks when a test says so: it is not started.</summary>
+    public NodeHealth Health { get; }
     public required FakeNode Node { get; init; }
     public required CapturedLog Log { get; init; }
     public required LogLevelSwitch Level { get; init; }
@@ -39,9 +46,13 @@ internal sealed class OperatorFixture : IAsyncDisposable
         var log = new CapturedLog();
         var level = new LogLevelSwitch(LogLevel.Information);
         var logs = log.Factory();
-        var server = await OperatorServer.StartAsync(
-            node, (options ?? GatewayOptions.Default) with { OperatorListen = new IPEndPoint(IPAddress.Loopback, 0) }, Keys, level, logs, "1.2.3", TimeProvider.System);
-        return new OperatorFixture(server, logs) { Node = node, Log = log, Level = level };
+        var folder = new TemporaryFolder();
+        var own = options ?? GatewayOptions.Default;
+        // A test of a wider binding gives its address; the port is always a free one.
+        own = own with { Data = folder.Path, OperatorListen = new IPEndPoint(own.OperatorListen.Address, 0) };
+        var health = new NodeHealth(node, own, Keys, logs, TimeProvider.System);
+        var server = await OperatorServer.StartAsync(node, health, own, Keys, level, logs, "1.2.3", TimeProvider.System);
+        return new OperatorFixture(server, health, logs, folder) { Node = node, Log = log, Level = level };
     }
 
     public async Task<JsonNode> GetAsync(string path)
@@ -56,6 +67,8 @@ internal sealed class OperatorFixture : IAsyncDisposable
         Anonymous.Dispose();
         Operator.Dispose();
         await _server.DisposeAsync();
+        await Health.DisposeAsync();
         _logs.Dispose();
+        _folder.Dispose();
     }
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Reflection;
 using Gateway.Server;
+using Gateway.Server.Health.Alerts;
 using Gateway.Server.Options;
 using Microsoft.Extensions.Logging;
 using Xunit;
@@ -70,9 +71,8 @@ public sealed class OptionResolutionTests : IDisposable
     [Fact]
     public void Every_option_has_its_property_and_every_property_its_option()
     {
-        var properties = typeof(GatewayOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance).Select(p => p.Name).Order();
-        var options = OptionTable.All.Where(o => o != OptionTable.Config)
-            .Select(o => string.Concat(o.Name.Split('-').Select(w => char.ToUpperInvariant(w[0]) + w[1..]))).Order();
+        var properties = Properties().Select(p => p.Name).Order();
+        var options = OptionTable.All.Where(o => o != OptionTable.Config).Select(PropertyOf).Order();
 
         Assert.Equal(options, properties);
     }
@@ -83,10 +83,9 @@ public sealed class OptionResolutionTests : IDisposable
         foreach (var option in OptionTable.All.Where(o => o != OptionTable.Config))
         {
             var options = Resolve([option.CommandLineName, Another(option)]).Options!;
-            var changed = typeof(GatewayOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance)
-                .Where(p => !Equals(p.GetValue(options), p.GetValue(GatewayOptions.Default))).Select(p => p.Name);
+            var changed = Properties().Where(p => !Equals(ValueOf(options, p), ValueOf(GatewayOptions.Default, p))).Select(p => p.Name);
 
-            Assert.Equal([option.Name.Replace("-", "", StringComparison.Ordinal)], changed.Select(n => n.ToLowerInvariant()));
+            Assert.Equal([PropertyOf(option)], changed);
         }
     }
 
@@ -263,6 +262,18 @@ public sealed class OptionResolutionTests : IDisposable
 
     private static Dictionary<string, string> Variables(params (string Name, string Text)[] variables) => variables.ToDictionary(v => v.Name, v => v.Text);
 
+    /// <summary>Those of alerts are one property of the node's options, which may be changed as a whole while it runs.</summary>
+    private static IEnumerable<PropertyInfo> Properties() =>
+        typeof(GatewayOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.Name != nameof(GatewayOptions.Alerts))
+            .Concat(typeof(AlertThresholds).GetProperties(BindingFlags.Public | BindingFlags.Instance));
+
+    private static object? ValueOf(GatewayOptions options, PropertyInfo property) =>
+        property.GetValue(property.DeclaringType == typeof(AlertThresholds) ? options.Alerts : options);
+
+    private static string PropertyOf(Option option) => option == AlertTable.After ? nameof(AlertThresholds.RaiseAfter)
+        : option == AlertTable.Memory ? nameof(AlertThresholds.MemoryPercent)
+        : string.Concat((AlertTable.All.Contains(option) ? option.Name["alert-".Length..] : option.Name).Split('-').Select(w => char.ToUpperInvariant(w[0]) + w[1..]));
+
     /// <summary>A valid value that is not the default and contradicts no other default.</summary>
     private static string Another(Option option) => option.Name switch
     {
@@ -281,8 +292,12 @@ public sealed class OptionResolutionTests : IDisposable
         "max-body" => "32KiB",
         "max-unsent" => "128KiB",
         "max-mailbox-bytes" or "max-pending-bytes" => "128MiB",
+        "alert-queue-depth" => "70%,inbox=off",
+        "alert-queue-age" or "alert-queue-drain" => "77s,inbox=off",
+        "alert-webhook" => "http://127.0.0.1:9093",
+        "alert-commit" or "alert-stall" => "7s",
         _ when option.Placeholder == "DURATION" => "77s",
-        _ when option.Placeholder == "COUNT" => "77",
+        _ when option.Placeholder is "COUNT" or "PERCENT" => "77",
         _ => throw new InvalidOperationException($"The test knows no other value for {option.Name}."),
     };
 }

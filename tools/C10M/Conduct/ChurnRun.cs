@@ -40,6 +40,9 @@ internal static class ChurnRun
     /// <summary>For the node to close what its peers closed.</summary>
     private static readonly TimeSpan SettleLimit = TimeSpan.FromSeconds(10);
 
+    /// <summary>A close that is given to a ring reaches the kernel later: what has been let go for so long stays let go.</summary>
+    private static readonly TimeSpan SettledFor = TimeSpan.FromMilliseconds(300);
+
     public static LoadResult Run(Conductor conductor, LoadSettings settings, ChurnPlan plan)
     {
         var result = new LoadResult { Command = "churn", Settings = settings, ServerMemoryBeforeBytes = conductor.Server?.MemoryBytes() };
@@ -63,7 +66,7 @@ internal static class ChurnRun
         result.Extra["cycles"] = cycles;
         result.Extra["cycles_per_second"] = Math.Round(cycles / seconds, 1);
         result.Extra["server_cpu_us_per_cycle"] = result.ServerCpuSeconds is { } cpu && cycles > 0 ? Math.Round(cpu * 1e6 / cycles, 1) : null;
-        if (!conductor.IsInterrupted) conductor.WaitUntil("settle", _ => HasLetGo(conductor, settings, before), SettleLimit, mayRest: _ => true);
+        if (!conductor.IsInterrupted) Settle(conductor, settings, before);
         result.Extra["kernel_after"] = conductor.Server is null ? null : KernelSockets.Read(settings.TargetPort);
         result.Extra["server_after"] = conductor.Watch.Take(conductor.Time.NowUs());
         result.ServerMemoryBytes = conductor.Server?.MemoryBytes();
@@ -72,10 +75,24 @@ internal static class ChurnRun
         return Runs.Finish(conductor, result);
     }
 
-    /// <summary>As far as it can be seen: no socket of the server's waits for its close, and it has no more connections than before.</summary>
+    private static void Settle(Conductor conductor, LoadSettings settings, ServerSample before)
+    {
+        long? sinceUs = null;
+        conductor.WaitUntil(
+            "settle",
+            _ =>
+            {
+                var nowUs = conductor.Time.NowUs();
+                sinceUs = HasLetGo(conductor, settings, before) ? sinceUs ?? nowUs : null;
+                return nowUs - sinceUs >= (long)SettledFor.TotalMicroseconds;
+            },
+            SettleLimit, mayRest: _ => true);
+    }
+
+    /// <summary>As far as it can be seen: no socket of the server's waits for its close, and it has no more connections and handshakes than before.</summary>
     private static bool HasLetGo(Conductor conductor, LoadSettings settings, ServerSample before) =>
         (conductor.Server is null || KernelSockets.Read(settings.TargetPort).CloseWait is null or 0)
-        && (before.Node is null || conductor.Watch.AskNode()?.Connections <= before.Node.Connections);
+        && (before.Node is not { } was || (conductor.Watch.AskNode() is { } now && now.Connections <= was.Connections && now.Handshakes <= was.Handshakes));
 
     private static bool Visit(Conductor conductor, LoadSettings settings, ChurnPlan plan)
     {

@@ -74,6 +74,8 @@ ROWS = [
         stat("Commit p99", f"max by (instance) (instance:gateway_commit_seconds:p99_5m{{{NODE}}})", unit="s", steps=[0.05, 0.1], about="Every single check waits for its commit."),
         stat("Fullest queue", f"max by (instance) (instance_queue:gateway_queue_fill:max{{{NODE}}})", unit="percentunit", steps=[0.5, 0.8], about="Of the bounded queues."),
         table("Firing", 'ALERTS{alertstate="firing", instance=~"$instance"}', about="Each has a section in RUNBOOK.md."),
+        graph("The node's own alerts", (f"max by (instance, alert, queue) (gateway_alert_active{{{NODE}}}) > 0", "{{instance}} {{alert}} {{queue}}"), width=24,
+              about="Raised by the node itself; /status names the culprit."),
     ]),
     ("Queues", [
         graph("Depth", (f"sum by (instance, queue) (instance_queue:gateway_queue_depth:sum{{{QUEUE}}})", "{{instance}} {{queue}}"), about="Entries, of all reactors."),
