@@ -147,6 +147,7 @@ public sealed class MailboxLog : IDisposable
         AllocatedAheadBytes = _segments.AllocatedThrough - _log.TailAddress,
         Segments = _segments.Count,
         SpareSegments = _segments.Spares,
+        SegmentsUsedAgain = _segments.UsedAgain,
         DiskFull = _admission.DiskFull,
         PagesRead = _readers.Sum(r => r.PagesRead),
         RecordsRead = _readers.Sum(r => r.RecordsRead),

@@ -37,6 +37,9 @@ internal sealed class SegmentStore : IDisposable
     /// <summary>Files that are kept to become segments.</summary>
     public int Spares => _spares.Count;
 
+    /// <summary>Of the segments added, those in files that had held another one.</summary>
+    public long UsedAgain => _spares.UsedAgain;
+
     /// <summary>The first address without a block on disk.</summary>
     public long AllocatedThrough => Volatile.Read(ref _allocatedThrough);
 

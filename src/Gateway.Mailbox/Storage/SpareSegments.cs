@@ -22,6 +22,7 @@ internal sealed class SpareSegments(ILogFileSystem files, int limit)
     private const string Suffix = ".spare";
 
     private readonly Queue<string> _names = new();
+    private long _usedAgain;
 
     public int Count
     {
@@ -30,6 +31,9 @@ internal sealed class SpareSegments(ILogFileSystem files, int limit)
             lock (_names) return _names.Count;
         }
     }
+
+    /// <summary>Files that became later segments.</summary>
+    public long UsedAgain => Volatile.Read(ref _usedAgain);
 
     public static string NameOf(long segment) => $"{segment:x16}{Suffix}";
 
@@ -76,6 +80,7 @@ internal sealed class SpareSegments(ILogFileSystem files, int limit)
             files.Rename(spare, name);
             file.Write(0, header);
             file.Sync();
+            Volatile.Write(ref _usedAgain, _usedAgain + 1);
             return true;
         }
     }
