@@ -38,9 +38,34 @@ internal sealed class DataFolder : IDisposable
                     File.Copy(file, System.IO.Path.Combine(copy.Path, System.IO.Path.GetFileName(file)), overwrite: true);
                 return;
             }
-            catch (FileNotFoundException)
+            catch (IOException)
             {
-                // A segment got its final name meanwhile: once more, since a kill leaves it under one of the two.
+                // A segment got its final name meanwhile, or was taken to be used again: once more, since a kill leaves it under one of the two.
+            }
+        }
+    }
+
+    /// <summary>The same whatever is held: on the thread that would use files again, or there would be files that are half of one and half of another segment.</summary>
+    public void CopyHeld(DataFolder copy)
+    {
+        var from = new PosixFileSystem(Path);
+        while (true)
+        {
+            var names = from.List().Where(n => n != "LOCK").OrderBy(n => n != "superblock").ToList();
+            try
+            {
+                foreach (var name in names)
+                {
+                    using var file = from.Open(name);
+                    var bytes = new byte[file.Length];
+                    File.WriteAllBytes(System.IO.Path.Combine(copy.Path, name), bytes.AsSpan(0, file.Read(0, bytes)).ToArray());
+                }
+
+                return;
+            }
+            catch (LogIOException e) when (e.Errno == Posix.ENOENT)
+            {
+                // Given up meanwhile.
             }
         }
     }
