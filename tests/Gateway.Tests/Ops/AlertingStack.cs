@@ -137,13 +137,20 @@ internal sealed partial class AlertingStack : IAsyncDisposable
         return text.Replace(shipped, own, StringComparison.Ordinal);
     }
 
-    private static async Task<Uri> AddressOfAsync(ChildProgram program)
+    /// <summary>Where it listens, once it is ready; before that it answers 503.</summary>
+    private async Task<Uri> AddressOfAsync(ChildProgram program)
     {
         using var limit = new CancellationTokenSource(StartLimit);
         while (true)
         {
-            if (ListeningPattern().Match(program.Errors) is { Success: true } said) return new Uri($"http://{said.Groups[1].Value}/");
-            if (program.HasExited || limit.IsCancellationRequested) throw new InvalidOperationException($"It does not listen.\n{program.Output}\n{program.Errors}");
+            if (ListeningPattern().Match(program.Errors) is { Success: true } said)
+            {
+                var address = new Uri($"http://{said.Groups[1].Value}/");
+                using var answer = await _http.GetAsync(new Uri(address, "-/ready"), limit.Token);
+                if (answer.IsSuccessStatusCode) return address;
+            }
+
+            if (program.HasExited || limit.IsCancellationRequested) throw new InvalidOperationException($"It is not ready.\n{program.Output}\n{program.Errors}");
             await Task.Delay(20);
         }
     }
