@@ -72,6 +72,7 @@ internal static class CtlProgram
             TailCommand.Create(common, environment),
             ReplayCommand.Create(common, environment),
             LogCommands.Create(common, environment),
+            TokenCommand.Create(common, environment),
         };
         foreach (var command in BackupCommands.Create(common, environment)) root.Add(command);
         foreach (var command in OperatorCommands.Create(common, environment)) root.Add(command);
