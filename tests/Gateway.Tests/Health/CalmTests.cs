@@ -8,9 +8,7 @@ public sealed class CalmTests
     private const int Messages = 10_000;
     private static readonly TimeSpan Unhurried = TimeSpan.FromMilliseconds(100);
 
-    [Theory]
-    [InlineData(1)]
-    [InlineData(3)]
+    [Theory, OneAndEightReactors]
     public async Task Honest_load_as_fast_as_it_goes_raises_nothing(int reactors)
     {
         await using var bed = await FaultBed.StartAsync(reactors, pause: TimeSpan.Zero);
@@ -20,9 +18,7 @@ public sealed class CalmTests
         Assert.Empty(bed.Raised);
     }
 
-    [Theory]
-    [InlineData(1)]
-    [InlineData(3)]
+    [Theory, OneAndEightReactors]
     public async Task A_restart_with_a_backlog_below_its_threshold_raises_nothing(int reactors)
     {
         await using var bed = await FaultBed.StartAsync(reactors);
@@ -34,9 +30,7 @@ public sealed class CalmTests
         Assert.Empty(bed.Raised);
     }
 
-    [Theory]
-    [InlineData(1)]
-    [InlineData(3)]
+    [Theory, OneAndEightReactors]
     public async Task A_restart_with_a_backlog_above_its_threshold_names_the_mailbox_and_nobody_else(int reactors)
     {
         await using var bed = await FaultBed.StartAsync(reactors);

@@ -11,15 +11,10 @@ namespace Gateway.Tests.Health;
 /// </summary>
 public sealed class FaultTests
 {
-    private const int One = 1;
-    private const int Several = 3;
-
     /// <summary>How long a fault goes on after its alert, for what it causes to be raised too: longer finds more, never less.</summary>
     private static readonly TimeSpan GoesOn = TimeSpan.FromSeconds(4);
 
-    [Theory]
-    [InlineData(One)]
-    [InlineData(Several)]
+    [Theory, OneAndEightReactors]
     public async Task A_slow_disk(int reactors)
     {
         await using var bed = await FaultBed.StartAsync(reactors, options => options with { Durability = Gateway.Server.Durability.Fsync });
@@ -29,9 +24,7 @@ public sealed class FaultTests
         await AssertFirstAsync(bed, "CommitSlow", "{commits} raised: the disk: a commit takes ");
     }
 
-    [Theory]
-    [InlineData(One)]
-    [InlineData(Several)]
+    [Theory, OneAndEightReactors]
     public async Task One_stuck_reactor(int reactors)
     {
         await using var bed = await FaultBed.StartAsync(reactors);
@@ -41,9 +34,7 @@ public sealed class FaultTests
         await AssertFirstAsync(bed, "ReactorStalled", $" raised: reactor {bed.LastReactor} has not begun a turn for ");
     }
 
-    [Theory]
-    [InlineData(One)]
-    [InlineData(Several)]
+    [Theory, OneAndEightReactors]
     public async Task A_flooding_sender_whose_recipient_is_away(int reactors)
     {
         await using var bed = await FaultBed.StartAsync(reactors);
@@ -53,9 +44,7 @@ public sealed class FaultTests
         await AssertFirstAsync(bed, "SenderFlood", $" raised: sender {FaultBed.Pseudonym(FaultBed.User(1))} of reactor ");
     }
 
-    [Theory]
-    [InlineData(One)]
-    [InlineData(Several)]
+    [Theory, OneAndEightReactors]
     public async Task A_never_reading_recipient_with_a_hot_mailbox(int reactors)
     {
         await using var bed = await FaultBed.StartAsync(reactors);
@@ -68,9 +57,7 @@ public sealed class FaultTests
         Assert.Contains($"{FaultBed.Pseudonym(hot)} alone holds ", line, StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData(One)]
-    [InlineData(Several)]
+    [Theory, OneAndEightReactors]
     public async Task A_login_storm(int reactors)
     {
         await using var bed = await FaultBed.StartAsync(reactors);
@@ -80,9 +67,7 @@ public sealed class FaultTests
         await AssertFirstAsync(bed, "LoginStorm", "{handshakes} raised: connections from outside: ");
     }
 
-    [Theory]
-    [InlineData(One)]
-    [InlineData(Several)]
+    [Theory, OneAndEightReactors]
     public async Task A_hanging_webhook(int reactors)
     {
         // It takes connections and never answers.
@@ -95,9 +80,7 @@ public sealed class FaultTests
         Assert.Contains($"http://{deaf.LocalEndpoint} did not answer within 5 s", line, StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData(One)]
-    [InlineData(Several)]
+    [Theory, OneAndEightReactors]
     public async Task Memory_near_its_hard_mark(int reactors)
     {
         await using var bed = await FaultBed.StartAsync(reactors, options => options with { BufferSoft = 2 << 20, BufferHard = 2 << 20 });
@@ -111,9 +94,7 @@ public sealed class FaultTests
         Assert.Contains("of an unfinished frame for ", line, StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData(One)]
-    [InlineData(Several)]
+    [Theory, OneAndEightReactors]
     public async Task A_cold_reader_on_old_segments(int reactors)
     {
         await using var bed = await FaultBed.StartAsync(reactors);
