@@ -33,7 +33,7 @@ internal static class AlertsReport
             OtherCores = null,
             Rounds = string.Create(
                 CultureInfo.InvariantCulture,
-                $"{settings.Rounds.Count}; in each every fault once, with a node and a folder of its own: {FaultScene.Pairs} pairs that send a message every {FaultScene.Gap.TotalMilliseconds:0} ms, {settings.Rounds.Warmup.TotalSeconds:0} s in which nothing may be raised, the fault until {AlertsSettings.GoesOn.TotalSeconds:0} s after its alert, then without it until every alert is cleared"),
+                $"{settings.Rounds.Count}; in each every fault once, with a node and a folder of its own: {FaultScene.Pairs} pairs that send a message every {FaultScene.Gap.TotalMilliseconds:0} ms, {settings.Rounds.Warmup.TotalSeconds:0} s in which nothing may be raised, the fault until {AlertsSettings.GoesOn.TotalSeconds:0} s after its alert, then without it until that is cleared"),
         }.WriteTo(text);
         text.AppendLine("## Result");
         Table(text, settings, samples);

@@ -63,13 +63,20 @@ internal sealed class AlertsRun(AlertsSettings settings, TextWriter progress) : 
         var mended = TimeProvider.System.GetUtcNow();
         if (fault.Kind == RungKind.Faulty) await node.TellAsync("mend");
         webhook.IsHanging = false;
-        await Task.Run(scene.Mend, stop);
-        var after = await AlertWatch.LookUntilAsync(node, seen => seen.All(a => !a.IsActive), AlertsSettings.ClearLimit, stop);
+        await Task.Run(
+            () =>
+            {
+                scene.Mend();
+                fault.Mend(scene);
+            },
+            stop);
 
         var sample = new AlertSample { Round = round, Fault = fault.Name, BeforeTheFault = [.. before.Select(a => $"{a.Name}: {a.Culprit}")] };
         var raised = seen.Where(a => a.Since >= begun).ToList();
         if (raised.Count == 0) return sample;
         var first = raised[0];
+        // What follows from it may stay for long: a flood's mailbox is full until its owner comes.
+        var after = await AlertWatch.LookUntilAsync(node, seen => Again(seen)?.ClearedAt is not null, AlertsSettings.ClearLimit, stop);
         var follows = $"; it follows from {first.Kind}: ";
         return sample with
         {
@@ -77,10 +84,12 @@ internal sealed class AlertsRun(AlertsSettings settings, TextWriter progress) : 
             Culprit = first.Culprit,
             IsRight = first.Kind == fault.Alert && fault.Names(scene).Any(n => first.Culprit.Contains(n, StringComparison.Ordinal)),
             SecondsToAlert = (first.Since - begun).TotalSeconds,
-            SecondsToClear = (after.FirstOrDefault(a => a.Name == first.Name && a.Since == first.Since)?.ClearedAt - mended)?.TotalSeconds,
+            SecondsToClear = (Again(after)?.ClearedAt - mended)?.TotalSeconds,
             Following = [.. raised.Skip(1).Where(a => a.Culprit.Contains(follows, StringComparison.Ordinal)).Select(a => a.Name).Distinct()],
             Astray = [.. raised.Skip(1).Where(a => !a.Culprit.Contains(follows, StringComparison.Ordinal)).Select(a => $"{a.Name}: {a.Culprit}")],
         };
+
+        SeenAlert? Again(IReadOnlyList<SeenAlert> alerts) => alerts.FirstOrDefault(a => a.Name == first.Name && a.Since == first.Since);
     }
 
     private void Say(AlertSample s)

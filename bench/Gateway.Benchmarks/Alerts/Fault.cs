@@ -27,6 +27,9 @@ internal sealed record Fault(string Name, string How, string Alert, RungKind Kin
     /// <summary>Puts the fault in.</summary>
     public required Func<FaultScene, Task> Put { get; init; }
 
+    /// <summary>What is to be done, beside an end of the fault's devices, so that its consequences end too. On the pool.</summary>
+    public Action<FaultScene> Mend { get; private init; } = _ => { };
+
     /// <summary>What the sentence must contain to name the true culprit: one of these.</summary>
     public required Func<FaultScene, IEnumerable<string>> Names { get; init; }
 
@@ -56,6 +59,8 @@ internal sealed record Fault(string Name, string How, string Alert, RungKind Kin
                     s.Threads.Repeat(FaultLoads.Sender(s.Connect(FaultScene.User(20_000 + i)), s.HomedLast(), 40, () => s.Threads.Pause(FaultScene.Gap)));
             }),
             Names = s => [$"{s.Keys.Pseudonym(s.HomedLast())} alone holds "],
+            // Its reader comes to its senses: what lies in a mailbox goes in no other way.
+            Mend = s => FaultLoads.Drain(s.Connect(s.HomedLast(), creditMessages: 1024)),
         },
         new("login-storm", "two clients connect, begin to log in and reset, without a pause", "LoginStorm", RungKind.Shipped)
         {

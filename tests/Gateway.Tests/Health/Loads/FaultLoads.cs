@@ -56,6 +56,17 @@ internal static class FaultLoads
         };
     }
 
+    /// <summary>Takes and acknowledges everything that waits for a device.</summary>
+    /// <param name="device">Logged in; it may be away before the last acknowledgement is durable.</param>
+    public static void Drain(WireDevice device)
+    {
+        for (var left = device.Pending; left > 0; left--)
+        {
+            if (!DeliverFrame.TryParse(device.Expect(FrameType.Deliver), out var deliver, out var error)) throw new InvalidDataException(error.ToString());
+            device.Acknowledge(deliver.Sequence);
+        }
+    }
+
     /// <summary>All but the end of the longest message a node takes: it is kept until the rest comes, and the rest does not come.</summary>
     /// <param name="device">Logged in.</param>
     /// <param name="to">Anybody.</param>
