@@ -100,7 +100,7 @@ public sealed class ReloadTests : IDisposable
     [Fact]
     public async Task The_queues_that_limits_may_name_are_those_that_a_node_has()
     {
-        await using var bed = await FaultBed.StartAsync();
+        await using var bed = await FaultBed.StartAsync(reactors: 1);
         Assert.Equal(QueueNames.All.Order(StringComparer.Ordinal), bed.Node.GetQueues().Select(q => q.Name).Distinct().Order(StringComparer.Ordinal));
     }
 
