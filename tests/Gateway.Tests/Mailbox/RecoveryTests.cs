@@ -200,6 +200,52 @@ public class RecoveryTests
         Assert.Equal(["kept", body, body, body, body, body], last.ReadAll(5).Select(m => m.Body));
     }
 
+    /// <summary>A write pads its last block with zeros, which wipes out what lies there; what lies from the next page on only clearing does.</summary>
+    [Fact]
+    public void What_lay_on_the_pages_behind_a_torn_one_does_not_come_back_when_the_log_has_filled_that()
+    {
+        const int Page = 4096;
+        const int MarkLogBytes = 28;
+        const int Overhead = 4 + 72;
+        using var folder = new DataFolder();
+        var time = new ManualTime();
+        using var live = new MailboxHarness(folder.Path, time: time);
+        live.Send(5, "kept");
+        var torn = live.LastPosition;
+        FillPage(live, 'd', spare: 0);
+        Assert.Equal(Page, live.LastPosition);
+        for (var i = 0; i < 10; i++) live.Send(5, "dropped " + i);
+        live.Commit();
+        using var image = folder.Copy();
+        Flip(image.Segments[0], Header + torn + 30);
+
+        List<string> written;
+        using (var log = new MailboxHarness(image.Path, time: time))
+        {
+            Assert.Equal(1, log.P.State(5).Entries);
+            written = FillPage(log, 'n', MarkLogBytes);
+            log.Commit();
+            Assert.Equal(Page - MarkLogBytes, log.LastPosition);
+            using var killed = image.Copy();
+            using var last = new MailboxHarness(killed.Path, time: time);
+            Assert.Equal(["kept", .. written], last.ReadAll(5).Select(m => m.Body));
+        }
+
+        List<string> FillPage(MailboxHarness log, char letter, int spare)
+        {
+            var bodies = new List<string>();
+            for (var left = (int)(Page - torn) - spare; left > 0;)
+            {
+                var record = left > 1_100 ? 800 : left;
+                bodies.Add(new string(letter, record - Overhead));
+                log.Send(5, bodies[^1]);
+                left -= record;
+            }
+
+            return bodies;
+        }
+    }
+
     [Fact]
     public void A_lost_write_in_mid_batch_is_not_taken_for_the_unused_end_of_a_page()
     {
