@@ -1,4 +1,5 @@
 using System.Globalization;
+using Gateway.Server.Health;
 using Gateway.Server.Health.Alerts;
 
 namespace Gateway.Server.Operator;
@@ -38,7 +39,9 @@ internal sealed record HeadlineBody(Mood Mood, string Title, string Why)
     private static string Calm(IReadOnlyList<QueueBody> queues)
     {
         if (queues.Count == 0) return "ready; queues are not measured";
-        var holding = queues.Where(q => q.Depth > 0).ToList();
-        return holding.Count == 0 ? "every queue is empty" : $"no queue grows; {holding[0].Name}: {holding[0].Text}";
+        var fullest = queues.Where(q => q.Standing < QueueStanding.Flowing).Take(1).Select(q => $"; {q.Name}: {q.Text}").FirstOrDefault();
+        var through = queues.FirstOrDefault(q => q.Name == QueueNames.MailboxBacklog)?.Rates;
+        return (fullest is null ? "next to nothing waits anywhere" : "no queue grows")
+            + (through is { In10s: >= 0.1 } ? $"; {Figures.Count(through.In10s)} entries/s come, {Figures.Count(through.Out10s)} go" : "") + fullest;
     }
 }

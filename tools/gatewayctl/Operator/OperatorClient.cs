@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Gateway.Protocol;
@@ -19,13 +20,19 @@ internal sealed class OperatorClient : IDisposable
     private readonly HttpClient _http;
     private readonly Uri _node;
 
+    /// <summary>What each token is derived with, as the node does (NodeKeys).</summary>
+    public const string ActLabel = "gateway operator token v1";
+    public const string LookLabel = "gateway look token v1";
+    public const string ScrapeLabel = "gateway scrape token v1";
+
     /// <param name="node">The operator endpoint, as in http://127.0.0.1:5249.</param>
     /// <param name="secret">The node's secret; null asks only what is open to all.</param>
-    public OperatorClient(Uri node, byte[]? secret)
+    /// <param name="label">Of the token: to act unless said.</param>
+    public OperatorClient(Uri node, byte[]? secret, string label = ActLabel)
     {
         _node = node;
         _http = new HttpClient(new SocketsHttpHandler { UseProxy = false, ConnectTimeout = TimeSpan.FromSeconds(5) }) { BaseAddress = node, Timeout = Timeout };
-        if (secret is not null) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", TokenOf(secret));
+        if (secret is not null) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", TokenOf(secret, label));
     }
 
     /// <summary>How an address stands in a path: '/' inside it is escaped.</summary>
@@ -37,8 +44,8 @@ internal sealed class OperatorClient : IDisposable
 
     public Task<JsonNode> PutAsync(string path, object body, CancellationToken cancel) => SendAsync(HttpMethod.Put, path, JsonContent.Create(body), cancel);
 
-    /// <summary>The bearer token of an operator who holds the secret.</summary>
-    private static string TokenOf(byte[] secret) => Convert.ToHexStringLower(HMACSHA256.HashData(secret, "gateway operator token v1"u8));
+    /// <summary>The bearer token of who holds the secret.</summary>
+    public static string TokenOf(byte[] secret, string label) => Convert.ToHexStringLower(HMACSHA256.HashData(secret, Encoding.ASCII.GetBytes(label)));
 
     private async Task<JsonNode> SendAsync(HttpMethod method, string path, HttpContent? body, CancellationToken cancel)
     {

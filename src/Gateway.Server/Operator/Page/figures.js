@@ -12,7 +12,7 @@ export function showFigures(list, status) {
     ['Out', backlog?.rates ? `${format.count(backlog.rates.out10s)}/s` : '–', 'entries acknowledged'],
     ['Pending', format.count(totals.pendingMessages), format.bytes(totals.pendingBytes)],
     ['Oldest', backlog && backlog.depth > 0 ? format.time(backlog.oldestAgeSeconds) : '–', 'waits for its device'],
-    ['Commit', status.longestCommitSeconds > 0 ? format.time(status.longestCommitSeconds) : '–', 'longest of the last second'],
+    ['Commit', status.longestCommitSeconds > 0 ? format.time(status.longestCommitSeconds) : '–', 'longest, last second'],
     ['Buffers', format.bytes(buffers.bytes), `of ${format.bytes(buffers.hard)}`],
   ];
   reconcile(list, figures, ([name]) => name,

@@ -4,8 +4,6 @@ import { byId, make, reconcile, setText } from './dom.js';
 import * as format from './format.js';
 import { write } from './prose.js';
 
-const measures = { depth: 'depth', age: 'age', drain: 'time to drain', rate: 'rate', bytes: 'held' };
-
 export class Headline {
   #node;
   #alert = '';
@@ -31,8 +29,8 @@ export class Headline {
 
   #explain(alert, others, now) {
     const lasts = format.time(Math.max(0, Math.round((now - Date.parse(alert.since)) / 1000)));
-    setText(byId('headline-facts'), `${alert.name}: ${measures[alert.measure] ?? alert.measure} ${format.measured(alert.value, alert.unit)}, `
-      + `alert from ${format.measured(alert.threshold, alert.unit)} on. Since ${format.clock(alert.since)}, for ${lasts}.`
+    setText(byId('headline-facts'), `${alert.name}: ${format.measured(alert.value, alert.unit)} now, too much from ${format.measured(alert.threshold, alert.unit)} on. `
+      + `Raised at ${format.clock(alert.since)}, ${lasts} ago.`
       + (others > 0 ? ` ${format.plural(others, 'further alert', 'further alerts')} below.` : ''));
     reconcile(byId('headline-causes'), alert.causes, (c) => c, () => make('li'), (li, cause) => setText(li, cause));
     byId('headline-culprits').hidden = alert.top.length === 0;

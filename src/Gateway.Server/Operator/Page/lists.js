@@ -61,6 +61,7 @@ export class TopList {
         setBar(value.lastChild, entry.value / most);
         setText(reactor, String(entry.reactor));
       });
+    byId('top-table').hidden = list.entries.length === 0;
     setText(byId('top-note'), list.entries.length === 0 ? 'Nobody stands out.' : format.sentence(list.errorBound));
   }
 
@@ -84,7 +85,8 @@ export class Backlog {
     for (let i = 0; i < holding.length; i++) {
       const number = holding[i] - (holding[i + 1] ?? 0);
       const from = 10 ** i;
-      if (holding[i] > 0) bands.push({ label: i + 1 === holding.length ? `${format.count(from)} and more` : from === 1 ? '1 to 9' : `${format.count(from)} to ${format.count(from * 10)}`, number });
+      const to = format.count(i < 4 ? from * 10 - 1 : from * 10);
+      if (holding[i] > 0) bands.push({ label: i + 1 === holding.length ? `${format.count(from)} and more` : `${format.count(from)} to ${to}`, number });
     }
     const most = Math.max(1, ...bands.map((b) => b.number));
     reconcile(this.#body, bands, (b) => b.label,
@@ -94,6 +96,7 @@ export class Backlog {
         setText(row.lastChild.firstChild, format.count(band.number));
         setBar(row.lastChild.lastChild, band.number / most);
       });
+    byId('backlog-table').hidden = bands.length === 0;
     setText(byId('backlog-note'), bands.length === 0 ? 'Nothing waits for anybody.' : `${format.plural(totals.mailboxes, 'mailbox holds', 'mailboxes hold')} something.`);
   }
 }

@@ -27,7 +27,7 @@ function onStatus(status) {
   byId('view').classList.remove('stale');
   setAttribute(byId('freshness'), 'class', 'freshness');
   setText(byId('freshness'), `live, ${format.clock(now)}`);
-  setText(byId('identity'), `version ${status.version}, up ${format.time(Math.floor(status.uptimeSeconds))}, ${format.plural(status.totals.reactors, 'reactor', 'reactors')}`);
+  setText(byId('identity'), `version ${status.version.replace(/\+(.{7}).*/, ' ($1)')}, up ${format.time(Math.floor(status.uptimeSeconds))}, ${format.plural(status.totals.reactors, 'reactor', 'reactors')}`);
   history.note(status, now);
   headline.show(status, now);
   showFigures(byId('figures'), status);
