@@ -20,6 +20,8 @@ internal static class TopFrame
     /// <summary>From this width on each queue's sentence stands beside it.</summary>
     private const int RoomForSentences = 150;
     private const int NameWidth = 17;
+    private const int StandingWidth = 10;
+    private const int LeastGraph = 11;
     private const int LongestGraph = 60;
     private const int MostAlerts = 4;
 
@@ -33,7 +35,7 @@ internal static class TopFrame
     {
         var lines = new List<IRenderable>();
         lines.AddRange(Headline(status, width));
-        lines.Add(Line("", FiguresOf(status), width));
+        lines.AddRange(Wrapped(FiguresOf(status), width - 2, " · ").Select(line => Line("", $"  {line}", width)));
         lines.AddRange(Alerts(status, width, now));
         lines.Add(Text.Empty);
         var rows = Rows(status, view).ToList();
@@ -62,10 +64,10 @@ internal static class TopFrame
             _ => ("▲", "bold red"),
         };
         yield return Line(style, $"{mark} {headline["title"]}", width);
-        foreach (var line in Wrapped((string)headline["why"]!, width - 2).Take(3)) yield return Line("", $"  {line}", width);
+        foreach (var line in Wrapped(((string)headline["why"]!).Split(' '), width - 2, " ").Take(3)) yield return Line("", $"  {line}", width);
     }
 
-    private static string FiguresOf(JsonNode status)
+    private static string[] FiguresOf(JsonNode status)
     {
         var (totals, buffers) = (status["totals"]!, status["buffers"]!);
         var backlog = status["nodeQueues"]!.AsArray().Select(q => new QueueRow(q!)).FirstOrDefault(q => q.Name == "mailbox_backlog");
@@ -79,7 +81,7 @@ internal static class TopFrame
             $"commit {Figures.Time((double)status["longestCommitSeconds"]!)}",
             $"buffers {Figures.Bytes((double)buffers["bytes"]!)} of {Figures.Bytes((double)buffers["hard"]!)}",
         ];
-        return "  " + string.Join(" · ", figures.Where(f => f.Length > 0));
+        return [.. figures.Where(f => f.Length > 0)];
     }
 
     private static IEnumerable<IRenderable> Alerts(JsonNode status, int width, DateTimeOffset now)
@@ -88,8 +90,8 @@ internal static class TopFrame
         foreach (var alert in active.Take(MostAlerts))
         {
             var (queue, reactor, unit) = ((string)alert!["queue"]!, (int)alert["reactor"]!, (string)alert["unit"]!);
-            var of = (queue.Length > 0 ? $" {queue}" : "") + (reactor < 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" of reactor {reactor}"));
-            yield return Line("red", $"  ▲ {alert["name"]}{of}: {Figures.Measured((double)alert["value"]!, unit)}, too much from {Figures.Measured((double)alert["threshold"]!, unit)} on, "
+            var of = (queue.Length > 0 ? $" {queue}" : "") + (reactor < 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"/{reactor}"));
+            yield return Line("red", $"  ▲ {alert["name"]}{of}: {Figures.Measured((double)alert["value"]!, unit)}, limit {Figures.Measured((double)alert["threshold"]!, unit)}, "
                 + $"for {Figures.Time(Math.Max(0, Math.Round((now - (DateTimeOffset)alert["since"]!).TotalSeconds)))}", width);
             if (ReferenceEquals(alert, active[0])) yield return Line("grey", $"    usually: {string.Join("; ", alert["causes"]!.AsArray().Select(c => (string)c!))}", width);
         }
@@ -128,20 +130,22 @@ internal static class TopFrame
             ("drain", 7, true, q => q.Depth == 0 || q.Standing == "flowing" ? "" : Figures.Time(q.Drain)),
         ];
         const int Gap = 1;
-        var taken = NameWidth + Gap + 10 + figures.Sum(f => f.Width + Gap);
-        var graphWidth = graph is null ? 0 : Math.Clamp((sentences ? width / 5 : width) - taken - Gap, 8, LongestGraph);
-        var columns = new List<(string Title, int Width, bool Right, Func<QueueRow, string> Cell)> { ("queue", NameWidth, false, q => q.Title), ("", 10, false, q => $"{Shape(q.Standing)} {q.Standing}") };
+        var taken = NameWidth + Gap + StandingWidth + Gap + figures.Sum(f => f.Width + Gap) - Gap;
+        // 80 columns are enough for all of it.
+        var graphWidth = graph is null ? 0 : Math.Clamp((sentences ? width / 5 : width) - taken - Gap, LeastGraph, LongestGraph);
+        var columns = new List<(string Title, int Width, bool Right, Func<QueueRow, string> Cell)> { ("queue", NameWidth, false, q => q.Title), ("", StandingWidth, false, q => $"{Shape(q.Standing)} {q.Standing}") };
         if (graph is not null) columns.Add(("last minute", graphWidth, false, q => graph(q, graphWidth)));
         columns.AddRange(figures);
         if (sentences) columns.Add(("", width - taken - (graph is null ? 0 : graphWidth + Gap) - Gap, false, q => q.Text));
 
         var table = new Table { Border = TableBorder.None, ShowHeaders = true, Expand = false };
-        foreach (var column in columns)
+        for (var i = 0; i < columns.Count; i++)
         {
+            var column = columns[i];
             table.AddColumn(new TableColumn(new Text(column.Title, Style.Parse("grey")))
             {
                 Width = column.Width,
-                Padding = new Padding(0, 0, Gap, 0),
+                Padding = new Padding(0, 0, i == columns.Count - 1 ? 0 : Gap, 0),
                 Alignment = column.Right ? Justify.Right : Justify.Left,
                 NoWrap = true,
             });
@@ -170,18 +174,19 @@ internal static class TopFrame
 
     private static string Cut(string text, int width) => text.Length <= width ? text : text[..(width - 1)] + "…";
 
-    private static IEnumerable<string> Wrapped(string text, int width)
+    /// <summary>Parts joined into lines of at most so many columns.</summary>
+    private static IEnumerable<string> Wrapped(IEnumerable<string> parts, int width, string between)
     {
         var line = "";
-        foreach (var word in text.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        foreach (var part in parts)
         {
-            if (line.Length > 0 && line.Length + 1 + word.Length > width)
+            if (line.Length > 0 && line.Length + between.Length + part.Length > width)
             {
                 yield return line;
                 line = "";
             }
 
-            line = line.Length == 0 ? word : $"{line} {word}";
+            line = line.Length == 0 ? part : line + between + part;
         }
 
         if (line.Length > 0) yield return line;

@@ -35,7 +35,7 @@ internal sealed class TopScreen(Func<CancellationToken, Task<JsonNode>> ask, str
 
     private readonly DepthHistory _history = new();
     private readonly long _startedAt = time.GetTimestamp();
-    private TopView _view = new(QueueOrder.Worst, false, false);
+    private TopView _view = new(QueueOrder.Worst, false, true);
     private bool _paused;
     private JsonNode? _status;
     private TimeSpan _statusAt;
