@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Runtime.InteropServices;
 using Gateway.Tests.Repository;
 using Xunit;
@@ -21,10 +22,20 @@ internal static class DebianChromium
 
     public static string Program => Found.Value.Path ?? throw new InvalidOperationException(WhyMissing);
 
-    /// <summary>Added to the browser's environment: an unpacked one has its libraries beside it.</summary>
-    public static IReadOnlyDictionary<string, string> Variables => Path.IsPathRooted(Program) && Program.StartsWith(Folder, StringComparison.Ordinal)
-        ? new Dictionary<string, string> { ["LD_LIBRARY_PATH"] = Libraries, ["HOME"] = Path.GetTempPath() }
-        : new Dictionary<string, string>();
+    /// <summary>The browser's environment: an unpacked one has its libraries and fonts beside it. Null: this process' own.</summary>
+    public static IReadOnlyDictionary<string, string>? Variables
+    {
+        get
+        {
+            if (!Program.StartsWith(Folder, StringComparison.Ordinal)) return null;
+            var variables = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(v => (string)v.Key, v => (string)v.Value!);
+            variables["LD_LIBRARY_PATH"] = Libraries;
+            variables["XDG_DATA_HOME"] = Path.Combine(Folder, "usr", "share");
+            var fonts = Path.Combine(Folder, "etc", "fonts");
+            if (Directory.Exists(fonts)) variables["FONTCONFIG_PATH"] = fonts;
+            return variables;
+        }
+    }
 
     private static string Libraries
     {
@@ -46,7 +57,7 @@ internal static class DebianChromium
         var unpacked = Path.Combine(Folder, "usr", "lib", "chromium", Package);
         if (!File.Exists(unpacked))
         {
-            var (exit, said) = DebianPackage.Run(RepositoryRoot.File("tests", "packages", "fetch.sh"), "", "--dependencies", Folder, Package);
+            var (exit, said) = DebianPackage.Run(RepositoryRoot.File("tests", "packages", "fetch.sh"), "", "--dependencies", Folder, Package, "fonts-dejavu-core");
             if (exit != 0) return (null, $"chromium is not installed, and {Package} cannot be fetched: {said}".TrimEnd());
         }
 

@@ -63,7 +63,7 @@ internal sealed class PageBed : IAsyncDisposable
             bed.Browser = await bed._playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
             {
                 ExecutablePath = DebianChromium.Program,
-                Env = DebianChromium.Variables.Count == 0 ? null : DebianChromium.Variables,
+                Env = DebianChromium.Variables,
                 // As root it has no sandbox to give; it sees nothing but this node.
                 ChromiumSandbox = false,
                 Args = ["--disable-dev-shm-usage"],

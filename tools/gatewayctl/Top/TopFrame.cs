@@ -121,22 +121,34 @@ internal static class TopFrame
     private static Table Queues(IReadOnlyList<QueueRow> rows, int width, Func<QueueRow, int, string>? graph)
     {
         var sentences = width >= RoomForSentences;
-        (string Title, int Width, bool Right, Func<QueueRow, string> Cell)[] figures =
-        [
+        const int Gap = 1;
+        var columns = new List<(string Title, int Width, bool Right, Func<QueueRow, string> Cell)>
+        {
+            ("queue", NameWidth, false, q => q.Title),
+            ("state", StandingWidth, false, q => $"{Shape(q.Standing)} {q.Standing}"),
             ("depth", 7, true, q => Figures.Count(q.Depth)),
             ("in/s", 7, true, q => Figures.Count(q.In)),
             ("out/s", 7, true, q => Figures.Count(q.Out)),
             ("oldest", 7, true, q => q.Depth == 0 ? "" : Figures.Time(q.OldestSeconds)),
             ("drain", 7, true, q => q.Depth == 0 || q.Standing == "flowing" ? "" : Figures.Time(q.Drain)),
-        ];
-        const int Gap = 1;
-        var taken = NameWidth + Gap + StandingWidth + Gap + figures.Sum(f => f.Width + Gap) - Gap;
-        // 80 columns are enough for all of it.
-        var graphWidth = graph is null ? 0 : Math.Clamp((sentences ? width / 5 : width) - taken - Gap, LeastGraph, LongestGraph);
-        var columns = new List<(string Title, int Width, bool Right, Func<QueueRow, string> Cell)> { ("queue", NameWidth, false, q => q.Title), ("", StandingWidth, false, q => $"{Shape(q.Standing)} {q.Standing}") };
-        if (graph is not null) columns.Add(("last minute", graphWidth, false, q => graph(q, graphWidth)));
-        columns.AddRange(figures);
-        if (sentences) columns.Add(("", width - taken - (graph is null ? 0 : graphWidth + Gap) - Gap, false, q => q.Text));
+        };
+        var free = width - Taken();
+        // 80 columns are enough for all of it; a narrower terminal has the figures that matter most.
+        foreach (var dispensable in (string[])["in/s", "out/s", "oldest", "state"])
+        {
+            if (free < 0) columns.RemoveAll(c => c.Title == dispensable);
+            free = width - Taken();
+        }
+
+        if (graph is not null && free > LeastGraph)
+        {
+            var graphWidth = Math.Clamp((sentences ? width / 5 : width) - Taken() - Gap, LeastGraph, LongestGraph);
+            columns.Insert(Math.Min(2, columns.Count), ("last minute", graphWidth, false, q => graph(q, graphWidth)));
+            free = width - Taken();
+        }
+
+        if (sentences) columns.Add(("", free - Gap, false, q => q.Text));
+        int Taken() => columns.Sum(c => c.Width + Gap) - Gap;
 
         var table = new Table { Border = TableBorder.None, ShowHeaders = true, Expand = false };
         for (var i = 0; i < columns.Count; i++)

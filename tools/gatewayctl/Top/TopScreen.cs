@@ -49,24 +49,23 @@ internal sealed class TopScreen(Func<CancellationToken, Task<JsonNode>> ask, str
         try
         {
             var asking = AskAsync(cancel);
-            var askedAt = Now;
+            var (askedAt, isDrawn) = (Now, false);
             while (!cancel.IsCancellationRequested)
             {
+                if (asking.IsCompleted && isDrawn && Now - askedAt >= interval && !_paused) (asking, askedAt, isDrawn) = (AskAsync(cancel), Now, false);
                 var redraw = false;
-                if (asking.IsCompleted && Now - askedAt >= interval && !_paused)
-                {
-                    (asking, askedAt) = (AskAsync(cancel), Now);
-                }
-
                 for (var key = terminal.Key(); key is not null; key = terminal.Key())
                 {
                     if (Leaves(key.Value)) return;
                     redraw |= Press(char.ToLowerInvariant(key.Value.KeyChar));
                 }
 
-                var waited = asking.IsCompleted;
-                await Task.WhenAny(waited ? Task.Delay(KeyTick, time, CancellationToken.None) : Task.WhenAny(asking, Task.Delay(KeyTick, time, CancellationToken.None)));
-                if (redraw || (!waited && asking.IsCompleted)) Draw();
+                // An answer is drawn once, and whatever is there again after a key.
+                var isAnswered = asking.IsCompleted;
+                if (redraw || (isAnswered && !isDrawn)) Draw();
+                isDrawn = isAnswered;
+                var tick = Task.Delay(KeyTick, time, CancellationToken.None);
+                await (isDrawn ? tick : Task.WhenAny(asking, tick));
             }
 
             await asking;
@@ -134,7 +133,7 @@ internal sealed class TopScreen(Func<CancellationToken, Task<JsonNode>> ask, str
         if (_status is not null)
         {
             frame.AddRange(TopFrame.Of(
-                _status, _view, columns, lines - frame.Count - 2, (queue, width) => Sparkline.Of(_history.Of(queue, width, _statusAt)), _lastAnswer!.Value));
+                _status, _view, columns, lines - frame.Count - 1, (queue, width) => Sparkline.Of(_history.Of(queue, width, _statusAt)), _lastAnswer!.Value));
         }
 
         frame.Add(keys);
@@ -154,7 +153,9 @@ internal sealed class TopScreen(Func<CancellationToken, Task<JsonNode>> ask, str
     /// <summary>The lines, each to its end, and nothing left of what was below: drawn over the frame before it, so that nothing is ever blank.</summary>
     private string Over(IReadOnlyList<IRenderable> frame, int columns, int lines)
     {
-        var rows = FrameText.Render(frame, columns, terminal.WithColours).Take(lines);
+        var rows = FrameText.Render(frame, columns, terminal.WithColours).ToList();
+        // The keys stay at the bottom of a terminal that is too small for the rest.
+        if (rows.Count > lines) rows.RemoveRange(lines - 1, rows.Count - lines);
         var screen = new StringBuilder("\e[?2026h\e[H");
         screen.AppendJoin("\r\n", rows.Select(row => row + "\e[0m\e[K"));
         return screen.Append("\e[J\e[?2026l").ToString();
