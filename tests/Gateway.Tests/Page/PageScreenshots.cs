@@ -22,7 +22,7 @@ public sealed class PageScreenshots
     {
         var folder = Environment.GetEnvironmentVariable(Variable)!;
         await using var bed = await PageBed.StartAsync(alertDepth: 2_000);
-        await using var load = LoadProcess.Start(bed.Node, "relay", "--pairs", "100", "--rate", "300", "--mix", "chat", "--time", "10m", "--threads", "1");
+        await using var load = LoadProcess.Start(bed.Node, "relay", "--pairs", "100", "--rate", "1500", "--mix", "chat", "--time", "10m", "--threads", "1");
         var pages = new List<(PageLook Look, IPage Page)>();
         foreach (var look in PageLook.All) pages.Add((look, await bed.OpenAsync(look)));
 
@@ -62,7 +62,9 @@ public sealed class PageScreenshots
         {
             await Expect(page.Locator("#headline-title")).ToContainTextAsync(title);
             await page.EvaluateAsync("scrollTo(0, 0)");
-            await page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(folder, $"{state}-{look.Name}.png"), FullPage = true, Animations = ScreenshotAnimations.Disabled });
+            await page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(folder, $"{state}-{look.Name}.png"), Animations = ScreenshotAnimations.Disabled });
+            if (look.Scheme == ColorScheme.Light)
+                await page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(folder, $"{state}-{look.Name}-whole.png"), FullPage = true, Animations = ScreenshotAnimations.Disabled });
         }
     }
 
