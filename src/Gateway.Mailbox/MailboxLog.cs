@@ -51,7 +51,7 @@ public sealed class MailboxLog : IDisposable
             Generation = Math.Max(FirstGeneration, current.Generation);
             // A log from before the superblock told the time: its reservation is a few seconds ahead of when it was open last.
             _steady = new SteadyClock(time, current.SteadyTime != 0 ? current.SteadyTime : (uint)Math.Min(uint.MaxValue, current.ReservedThrough / 1_000_000));
-            _segments = Own(SegmentStore.Open(files, current));
+            _segments = Own(SegmentStore.Open(files, current, spares: options.SegmentsAhead + 1));
             _watermark = new Watermark(options.OnFailed);
             var pumpWake = Own(new WakeSignal());
             var keeperWake = Own(new WakeSignal());
@@ -146,6 +146,8 @@ public sealed class MailboxLog : IDisposable
         TruncatedSegments = _compactor.TruncatedSegments,
         AllocatedAheadBytes = _segments.AllocatedThrough - _log.TailAddress,
         Segments = _segments.Count,
+        SpareSegments = _segments.Spares,
+        SegmentsUsedAgain = _segments.UsedAgain,
         DiskFull = _admission.DiskFull,
         PagesRead = _readers.Sum(r => r.PagesRead),
         RecordsRead = _readers.Sum(r => r.RecordsRead),

@@ -26,6 +26,12 @@ public readonly record struct MailboxLogCounters
     public long AllocatedAheadBytes { get; init; }
     public int Segments { get; init; }
 
+    /// <summary>Files of segments given up that wait to become the next ones: with <see cref="Segments"/> what the log takes of the disk.</summary>
+    public int SpareSegments { get; init; }
+
+    /// <summary>Segments made of such a file; all others were written once with zeros.</summary>
+    public long SegmentsUsedAgain { get; init; }
+
     /// <summary>The last attempt to allocate a segment found no space, or no file descriptor for it.</summary>
     public bool DiskFull { get; init; }
     public long PagesRead { get; init; }

@@ -58,8 +58,14 @@ public sealed class MailboxLogOptions
     /// </summary>
     public long CompactionReserveBytes { get; init; } = 16L << 20;
 
-    /// <summary>The log is compacted when it is longer than its live bytes times this, and one segment.</summary>
+    /// <summary>The log is compacted when it is longer than its live bytes times this, and one segment. Windows are live as pending entries are.</summary>
     public double CompactAbove { get; init; } = 2.0;
+
+    /// <summary>
+    /// Of how many devices a WINDOW record must stay in the log. Without it a log that holds more of them than a segment takes would be compacted for ever,
+    /// each time into as many again. On the compactor's thread; null: none.
+    /// </summary>
+    public Func<long>? CountWindows { get; init; }
 
     /// <summary>
     /// On the compactor's thread: this partition's owner has something to do, see <see cref="MailboxPartition.Compact"/>. Null: the log is never

@@ -42,12 +42,14 @@ public sealed partial class MailboxPartition
     }
 
     /// <summary>A device to be recorded again. The same one until <see cref="CarryNext"/>.</summary>
-    public bool TryPeekCarried(out CarriedDevice device)
+    /// <param name="device">Which.</param>
+    /// <param name="through">Where the part of the log ends that is to go: a record that lies behind this stays.</param>
+    public bool TryPeekCarried(out CarriedDevice device, out long through)
     {
         CheckThread();
-        device = default;
+        (device, through) = (default, 0);
         if (Volatile.Read(ref _asked) is not { Devices.Count: > 0 } task) return false;
-        device = task.Devices[task.Next];
+        (device, through) = (task.Devices[task.Next], task.DevicesThrough);
         return true;
     }
 

@@ -55,7 +55,7 @@ public sealed partial class Home
             else if (window.Session != 0 ? _recordsUse : window.UsedAt == 0)
             {
                 // 0: the log had origins of it and no record, as after a repair. Its time begins now.
-                if (!TryRecordUse(ref window, now)) return;
+                if (!TryRecordWindow(ref window, now)) return;
                 if (window.Session == 0) window.UsedAt = now;
             }
 
@@ -71,10 +71,8 @@ public sealed partial class Home
     private void RecordLogin(ref SendWindow window)
     {
         var now = _log.SteadySeconds;
-        if (window.Session == 0 && window.UsedAt / DaySeconds != now / DaySeconds) TryRecordUse(ref window, now);
+        if (window.Session == 0 && window.UsedAt / DaySeconds != now / DaySeconds) TryRecordWindow(ref window, now);
     }
-
-    private bool TryRecordUse(ref SendWindow window, uint now) => TryCarry(WindowRecord(ref window, now));
 
     /// <summary>What the log is to know of a window.</summary>
     private static LogRecord WindowRecord(ref SendWindow window, uint usedAt) => new()

@@ -205,6 +205,7 @@ public sealed partial class Home
         if (_log.Append(in record, out freshAt) != LogStatus.Appended) return ErrorCode.Overloaded;
         if (window == 0) window = _windows.Add(login.Address);
         _windows[window].Begin(incarnation);
+        _windows[window].NoteRecorded(freshAt, _options.RecordedShift);
         return ErrorCode.None;
     }
 

@@ -47,18 +47,28 @@ public sealed partial class Home
     }
 
     /// <summary>
-    /// Records the device's send window again, since what the log has of it so far is about to go (rule 2). False, and to be tried again: the log
-    /// has no room now, or a number up to <paramref name="number"/> is in flight whose message may lie in that very part: a window tells of it
-    /// only when it is settled.
+    /// Sees to it that the log tells of the device's send window when its part up to <paramref name="through"/> has gone (rule 2): records it again,
+    /// unless it has done so behind there. False, and to be tried again: the log has no room now, or a number up to <paramref name="number"/> is in
+    /// flight whose message may lie in that very part: a window tells of it only when it is settled.
     /// </summary>
-    public bool TryCarryWindow(Address device, uint incarnation, ulong number)
+    public bool TryCarryWindow(Address device, uint incarnation, ulong number, long through)
     {
         var index = _windows.Find(device.Value);
         if (index == 0) return true;
         ref var window = ref _windows[index];
+        // Else a log that has a device in many places would record it once for each of them, and never become shorter.
+        if (window.IsRecordedBehind(through, _options.RecordedShift)) return true;
         if (window.Incarnation == incarnation && window.Session != 0 && _sessions.TryRead(window.Session, out var s)
             && window.HasInFlightUpTo(number, s.InFlight)) return false;
-        return TryCarry(WindowRecord(ref window, window.Session != 0 ? _log.SteadySeconds : window.UsedAt));
+        return TryRecordWindow(ref window, window.Session != 0 ? _log.SteadySeconds : window.UsedAt);
+    }
+
+    private bool TryRecordWindow(ref SendWindow window, uint usedAt)
+    {
+        if (!TryCarry(WindowRecord(ref window, usedAt))) return false;
+        // With something in flight there may be a message before this record that it does not tell of.
+        if (window.Session == 0 || (_sessions.TryRead(window.Session, out var s) && s.InFlight == 0)) window.NoteRecorded(_lastPosition, _options.RecordedShift);
+        return true;
     }
 
     /// <summary>

@@ -64,6 +64,12 @@ public sealed record HomeOptions
     /// </summary>
     public uint ForgetWindowAfterSeconds { get; init; } = 62 * 24 * 3600;
 
+    /// <summary>
+    /// Each window remembers where the log has it, in steps of two to this power: 1 MiB, a page of the log, for logs of up to 4 PiB. What a step less
+    /// would tell is recorded once more.
+    /// </summary>
+    public int RecordedShift { get; init; } = 20;
+
     /// <summary>Expiry of a message whose sender names none; 0 keeps it for ever.</summary>
     public uint DefaultExpirySeconds { get; init; } = 30 * 24 * 3600;
 

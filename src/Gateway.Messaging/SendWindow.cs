@@ -20,7 +20,7 @@ internal enum NumberState : byte
 /// Invariants: only a committed number is settled; only the device moves the low mark, and only up; no bit is both settled and in flight.
 /// It outlives the session and the messages: <see cref="Low"/> and <see cref="Settled"/> are rebuilt from the log. What is in flight is the
 /// session's to remember, since nothing is without one; it is handed in as a bitmap from the low mark on.
-/// 36 bytes for every device the node knows, connected or not, so eight-byte fields lie on multiples of four.
+/// 40 bytes for every device the node knows, connected or not, so eight-byte fields lie on multiples of four.
 /// </summary>
 [StructLayout(LayoutKind.Sequential, Pack = 4)]
 internal struct SendWindow
@@ -36,6 +36,9 @@ internal struct SendWindow
 
     /// <summary>The next window of its bucket in <see cref="WindowTable"/>.</summary>
     public uint Next;
+
+    // A position rounded down, see NoteRecorded; 0: nobody knows.
+    private uint _recorded;
 
     // With the bit the session's index; without it the time of last use, which a window with a session has no need of: it is in use now.
     private uint _use;
@@ -59,7 +62,17 @@ internal struct SendWindow
         Incarnation = incarnation;
         Low = 1;
         Settled = 0;
+        _recorded = 0;
     }
+
+    /// <summary>
+    /// A WINDOW record that ends at this position of the log tells of every message of this incarnation that lies before it. Kept in steps, as a
+    /// bound from below that nothing above <see cref="uint.MaxValue"/> of them moves any more.
+    /// </summary>
+    public void NoteRecorded(long position, int shift) => _recorded = (uint)Math.Min((position - 1) >> shift, uint.MaxValue);
+
+    /// <summary>Whether such a record lies behind this position, where a part of the log ends: no record lies across that.</summary>
+    public readonly bool IsRecordedBehind(long position, int shift) => _recorded != 0 && (long)_recorded << shift >= position;
 
     public readonly NumberState StateOf(ulong number, ulong inFlight)
     {

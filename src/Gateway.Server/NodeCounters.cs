@@ -143,6 +143,9 @@ public readonly record struct LogCounters
     /// <summary>Gauge: files of the log.</summary>
     public int Segments { get; init; }
 
+    /// <summary>Gauge: files that the log has given up and keeps to use again.</summary>
+    public int SpareSegments { get; init; }
+
     /// <summary>The last attempt to allocate a segment found no room.</summary>
     public bool DiskFull { get; init; }
 

@@ -6,8 +6,8 @@ using Gateway.Mailbox.Storage;
 namespace Gateway.Mailbox.Backup;
 
 /// <summary>
-/// A data folder that is read to be copied, whether a node runs on it or not. Every segment is open from the start, so that none that compaction
-/// takes away meanwhile is lost to the copy: the log as it began then, with all that follows, is what a kill would have left behind.
+/// A data folder that is read to be copied, whether a node runs on it or not. Every segment is open and held from the start, so that none that compaction
+/// takes away meanwhile is lost to the copy or used again under it: the log as it began then, with all that follows, is what a kill would have left behind.
 /// One thread. Invariant: what lies below <see cref="CompleteThrough"/> was durable when it was read, and nobody writes there any more.
 /// </summary>
 internal sealed class BackupSource : IRecordSink, IDisposable
@@ -91,11 +91,11 @@ internal sealed class BackupSource : IRecordSink, IDisposable
         {
             try
             {
-                return SegmentStore.Open(readOnly, superblock);
+                return SegmentStore.Open(readOnly, superblock, hold: true);
             }
             catch (Exception e) when (e is LogIOException { Errno: Posix.ENOENT } or LogCorruptException)
             {
-                // The node took the first segment away between the look at the superblock and the one at the files.
+                // The node took the first segment away, or for another, between the look at the superblock and the one at the files.
                 var now = ReadSuperblock(disk);
                 if (now.Begin == superblock.Begin) throw;
                 superblock = now;

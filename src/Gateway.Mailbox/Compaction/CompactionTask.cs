@@ -29,6 +29,9 @@ internal sealed class CompactionTask
 
     public List<CarriedDevice> Devices { get; } = [];
 
+    /// <summary>Where the part of the log ends that is to go when the devices are carried.</summary>
+    public long DevicesThrough { get; set; }
+
     /// <summary>Where the owner is; its own.</summary>
     public int Next { get; set; }
 

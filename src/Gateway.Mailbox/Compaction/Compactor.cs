@@ -110,7 +110,7 @@ internal sealed class Compactor : IRecordSink
     {
         var begin = _segments.FirstSegment * _segments.SegmentBytes;
         if (_watermark.Through < begin + _segments.SegmentBytes) return false;
-        long live = 0;
+        var live = (_options.CountWindows?.Invoke() ?? 0) * RecordLayout.LogBytes(RecordLayout.WindowBytes);
         foreach (var partition in _partitions) live += partition.Index.LiveBytes;
         return _log.TailAddress - begin > live * _options.CompactAbove + _segments.SegmentBytes;
     }
@@ -133,7 +133,13 @@ internal sealed class Compactor : IRecordSink
             if (!AskOwners()) return false;
         }
 
-        foreach (var device in _devices.All) _partitions[_options.OwnerOfMailbox(device.Device)].Task.Devices.Add(device);
+        foreach (var device in _devices.All)
+        {
+            var task = _partitions[_options.OwnerOfMailbox(device.Device)].Task;
+            task.Devices.Add(device);
+            task.DevicesThrough = end;
+        }
+
         if (!AskOwners()) return false;
 
         // A start that found a LEDGER record and an older begin address has this segment in its totals already.

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using FASTER.core;
@@ -25,7 +26,9 @@ internal sealed unsafe class LogDevice : StorageDeviceBase
     private readonly HashSet<long> _touched = [];
     private List<QueuedWrite> _queued = new(64);
     private List<QueuedWrite> _draining = new(64);
-    private readonly byte[] _lastBlock = new byte[ILogFile.BlockBytes];
+
+    /// <summary>What goes to the file: FASTER's memory stays as appenders wrote it. A write never crosses a page.</summary>
+    private readonly byte[] _staged;
     private long _writtenThrough;
     private int _pumpThread;
 
@@ -33,6 +36,7 @@ internal sealed unsafe class LogDevice : StorageDeviceBase
         : base("mailbox", Sector, -1)
     {
         (_segments, _pump) = (segments, pump);
+        _staged = GC.AllocateUninitializedArray<byte>(segments.PageBytes, pinned: true);
     }
 
     public long WrittenBytes { get; private set; }
@@ -64,10 +68,7 @@ internal sealed unsafe class LogDevice : StorageDeviceBase
 
         foreach (ref readonly var write in CollectionsMarshal.AsSpan(_draining))
         {
-            SealPage(write);
-
-            // SAFETY: FASTER keeps the page's memory until this write's callback, and nothing below its end changes any more.
-            WriteBlocks(write.Address, new ReadOnlySpan<byte>(write.Source, write.Bytes));
+            Write(write);
             _touched.Add(_segments.SegmentOf(write.Address));
             WrittenBytes += write.Bytes;
         }
@@ -79,29 +80,25 @@ internal sealed unsafe class LogDevice : StorageDeviceBase
     }
 
     /// <summary>
-    /// Writes the log's last block whole, with the zeros that lie behind its last record anyway: the kernel would have to read the rest of a
-    /// block that is on disk and not in memory. Never behind bytes that were written before, which a write queued late may be.
+    /// Writes the log's last block whole, with zeros behind its last record: the kernel would have to read the rest of a block that is on disk and
+    /// not in memory. Never over bytes that were written before, which a write queued late may lie in front of.
     /// </summary>
-    private void WriteBlocks(long address, ReadOnlySpan<byte> bytes)
+    private void Write(in QueuedWrite write)
     {
-        var file = _segments.FileOf(address);
-        var offset = _segments.OffsetInFile(address);
-        var end = address + bytes.Length;
-        var inLastBlock = (int)Math.Min(end & (ILogFile.BlockBytes - 1), bytes.Length);
-        if (end <= _writtenThrough || inLastBlock == 0)
+        // SAFETY: FASTER keeps the page's memory until this write's callback, and nothing below its end changes any more.
+        new ReadOnlySpan<byte>(write.Source, write.Bytes).CopyTo(_staged);
+        Seal(_staged.AsSpan(0, write.Bytes), write.Address);
+        var bytes = write.Bytes;
+        var end = write.Address + bytes;
+        if (end > _writtenThrough)
         {
-            file.Write(offset, bytes);
-        }
-        else
-        {
-            if (bytes.Length > inLastBlock) file.Write(offset, bytes[..^inLastBlock]);
-            var toBlockEnd = inLastBlock + (int)(-end & (ILogFile.BlockBytes - 1));
-            bytes[^inLastBlock..].CopyTo(_lastBlock);
-            _lastBlock.AsSpan(inLastBlock, toBlockEnd - inLastBlock).Clear();
-            file.Write(offset + bytes.Length - inLastBlock, _lastBlock.AsSpan(0, toBlockEnd));
+            var toBlockEnd = (int)(-end & (ILogFile.BlockBytes - 1));
+            _staged.AsSpan(bytes, toBlockEnd).Clear();
+            bytes += toBlockEnd;
+            _writtenThrough = end;
         }
 
-        _writtenThrough = Math.Max(_writtenThrough, end);
+        _segments.FileOf(write.Address).Write(_segments.OffsetInFile(write.Address), _staged.AsSpan(0, bytes));
     }
 
     /// <summary>Pump's thread: makes durable what was written since the last sync.</summary>
@@ -121,32 +118,28 @@ internal sealed unsafe class LogDevice : StorageDeviceBase
     }
 
     /// <summary>
-    /// FASTER leaves zeros behind the last record of a page it has left. A lost write leaves zeros too. So that recovery can tell them
-    /// apart, a page that is written to its end gets an end mark in place of the next length.
+    /// Gives a write's records their segment's seal, which an appender cannot: it does not know the address before FASTER has copied the record. A write
+    /// begins where a record or a page does and holds whole records, for FASTER flushes each stretch between two of its tails once.
+    /// FASTER leaves zeros behind the last record of a page it has left. A lost write leaves zeros, or what the file held before. So that recovery can
+    /// tell them apart, a page that is written to its end gets an end mark in place of the next length.
     /// The first record of the next page does not show it: under contention FASTER may leave a page that it would have fitted.
     /// </summary>
-    private void SealPage(in QueuedWrite write)
+    private void Seal(Span<byte> bytes, long address)
     {
-        var pageBytes = _segments.PageBytes;
-        var end = write.Address + write.Bytes;
-        if ((end & (pageBytes - 1)) != 0) return;
-        var pageStart = end - pageBytes;
-
-        // SAFETY: FASTER flushes from whole pages in pinned memory, so the page begins this far before the source. A flush to the page's
-        // end means that FASTER has closed it and every appender has left it; it reuses the memory only after this write's callback.
-        var page = write.Source - (write.Address - pageStart);
-        var offset = pageStart == 0 ? (int)RecordLayout.FirstAddress : 0;
-        while (offset < pageBytes)
+        var seal = _segments.SealOf(address);
+        var offset = address < RecordLayout.FirstAddress ? (int)(RecordLayout.FirstAddress - address) : 0;
+        while (offset < bytes.Length)
         {
-            var length = *(uint*)(page + offset);
-            if (length == 0)
+            var length = BinaryPrimitives.ReadUInt32LittleEndian(bytes[offset..]);
+            if (length == 0 && ((address + bytes.Length) & (_segments.PageBytes - 1)) == 0)
             {
-                *(uint*)(page + offset) = RecordLayout.EndOfPage;
+                BinaryPrimitives.WriteUInt32LittleEndian(bytes[offset..], seal.EndOfPage);
                 return;
             }
 
-            if (length == RecordLayout.EndOfPage) return;
-            if (length > pageBytes) throw new LogFailedException($"The page at address {pageStart} has a record of {length} bytes at {offset}.");
+            if (length < RecordLayout.MailboxOffset || length > bytes.Length || RecordLayout.LogBytes((int)length) > bytes.Length - offset)
+                throw new LogFailedException($"The log's memory has a record of {length} bytes at address {address + offset}, in a write up to {address + bytes.Length}.");
+            seal.Apply(bytes.Slice(offset + RecordLayout.LengthBytes, (int)length));
             offset += RecordLayout.LogBytes((int)length);
         }
     }

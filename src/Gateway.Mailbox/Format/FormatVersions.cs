@@ -1,6 +1,6 @@
 namespace Gateway.Mailbox.Format;
 
-/// <summary>Which formats this build opens: its own and the one before it. Version 1 has none before it.</summary>
+/// <summary>Which formats this build opens: its own and the one before it.</summary>
 internal static class FormatVersions
 {
     /// <exception cref="LogVersionException"/>

@@ -3,8 +3,9 @@ using System.Buffers.Binary;
 namespace Gateway.Mailbox.Format;
 
 /// <summary>
-/// Bytes of version 1's records, little-endian. In the log each is preceded by FASTER's u32 length and padded to 4 bytes; a record
-/// never crosses a page. LOG-FORMAT.md has the tables.
+/// Bytes of the log's records, little-endian, the same in every version so far. In the log each is preceded by FASTER's u32 length and padded to
+/// 4 bytes; a record never crosses a page. The checksum is the plain one in memory, and its segment's (<see cref="RecordSeal"/>) on the disk.
+/// LOG-FORMAT.md has the tables.
 /// <code>
 /// every record      crc32c u32 (over all that follows) | type u8 | flags u8 | reason u16 | ...
 /// MESSAGE, RECEIPT  mailbox u64 | sequence u64 | previous u64 | enqueued u32 | expires u32 | sender u64 | number u64 | low u64
@@ -23,14 +24,14 @@ namespace Gateway.Mailbox.Format;
 /// </summary>
 internal static class RecordLayout
 {
-    public const uint FormatVersion = 1;
+    public const uint FormatVersion = 2;
     public const uint OldestReadableVersion = 1;
+
+    /// <summary>From this version on checksums and end marks bear their segment's tag.</summary>
+    public const uint SealedFromVersion = 2;
 
     /// <summary>FASTER's length in front of each record.</summary>
     public const int LengthBytes = 4;
-
-    /// <summary>In the place of a length: nothing follows on this page. Written by the device when FASTER has closed a page.</summary>
-    public const uint EndOfPage = 0xFFFF_FFFF;
 
     /// <summary>FASTER's first address; what lies before it on the first page is never written.</summary>
     public const long FirstAddress = 64;
@@ -210,9 +211,6 @@ internal static class RecordLayout
 
         BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Compute(record[TypeOffset..]));
     }
-
-    public static bool ChecksumHolds(ReadOnlySpan<byte> record) =>
-        record.Length >= MailboxOffset && BinaryPrimitives.ReadUInt32LittleEndian(record) == Crc32C.Compute(record[TypeOffset..]);
 
     public static RecordType TypeOf(ReadOnlySpan<byte> record) => (RecordType)record[TypeOffset];
 

@@ -96,7 +96,7 @@ internal sealed class DamageWalk
         if (next - stop.Address < ShortestGap)
         {
             var end = new byte[next - stop.Address];
-            BinaryPrimitives.WriteUInt32LittleEndian(end, RecordLayout.EndOfPage);
+            BinaryPrimitives.WriteUInt32LittleEndian(end, _segments.SealOf(page).EndOfPage);
             Patch(stop.Address, end);
             Note(stop.Address, end.Length, DamageKind.Length, stop.Reason);
             return next;
@@ -114,7 +114,7 @@ internal sealed class DamageWalk
         var end = (int)Math.Min(_page.Length, next - page);
         var record = at + RecordLayout.LengthBytes;
         if (end - record < RecordLayout.MailboxOffset || !Enum.IsDefined((RecordType)_page[record + RecordLayout.TypeOffset])) return 0;
-        var checksum = BinaryPrimitives.ReadUInt32LittleEndian(_page.AsSpan(record));
+        var checksum = _segments.SealOf(page).Checksum(_page.AsSpan(record));
         var found = Crc32C.FindLength(
             _page.AsSpan(record + RecordLayout.TypeOffset, end - record - RecordLayout.TypeOffset),
             RecordLayout.MailboxOffset - RecordLayout.TypeOffset, checksum,
@@ -137,11 +137,11 @@ internal sealed class DamageWalk
 
     private bool IsSurely(long page, int position) =>
         position == _page.Length || Boundaries(page).Contains(page + position)
-        || ((uint)LengthAt(position) == RecordLayout.EndOfPage && !_page.AsSpan(position + RecordLayout.LengthBytes).ContainsAnyExcept((byte)0));
+        || ((uint)LengthAt(position) == _segments.SealOf(page).EndOfPage && !_page.AsSpan(position + RecordLayout.LengthBytes).ContainsAnyExcept((byte)0));
 
     private bool MayBegin(long page, int position) =>
         position <= _page.Length && (IsSurely(page, position)
-            || (IsPossible(position) && RecordLayout.ChecksumHolds(_page.AsSpan(position + RecordLayout.LengthBytes, LengthAt(position)))));
+            || (IsPossible(position) && _segments.SealOf(page).Holds(_page.AsSpan(position + RecordLayout.LengthBytes, LengthAt(position)))));
 
     private bool IsPossible(int position)
     {
@@ -218,6 +218,7 @@ internal sealed class DamageWalk
         BinaryPrimitives.WriteInt32LittleEndian(whole, bytes - RecordLayout.LengthBytes);
         RecordLayout.WriteGap(
             whole[RecordLayout.LengthBytes..], (uint)Math.Min(messages, uint.MaxValue), (uint)Math.Min(receipts, uint.MaxValue), messagesAdjusted, receiptsAdjusted);
+        _segments.SealOf(address).Apply(whole[RecordLayout.LengthBytes..]);
         Patch(address, whole[..Math.Min(bytes, RecordLayout.LengthBytes + RecordLayout.GapAdjustedBytes)].ToArray());
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Gateway.Mailbox.Format;
 using Gateway.Mailbox.Storage;
 
@@ -80,6 +81,30 @@ internal sealed class LogFolder
         return header[..file.Read(0, header)];
     }
 
+    /// <summary>
+    /// In which format a segment is whose header does not say: that in which the first record of more of its pages holds. The newest where none does: such
+    /// a segment tells nothing either way.
+    /// </summary>
+    private uint FormatOf(long segment)
+    {
+        using var file = Disk.Open(SegmentHeader.FileName(segment));
+        var (page, pages) = (new byte[Superblock.PageBytes], new int[RecordLayout.FormatVersion + 1]);
+        for (long at = 0; at < Superblock.SegmentBytes; at += page.Length)
+        {
+            var from = segment == 0 && at == 0 ? (int)RecordLayout.FirstAddress : 0;
+            var read = file.Read(SegmentHeader.Bytes + at, page);
+            if (read < from + RecordLayout.LengthBytes) break;
+            var length = BinaryPrimitives.ReadUInt32LittleEndian(page.AsSpan(from));
+            if (length > read - from - RecordLayout.LengthBytes) continue;
+            for (var format = RecordLayout.OldestReadableVersion; format <= RecordLayout.FormatVersion; format++)
+            {
+                if (RecordSeal.Of(format, Superblock.Identity, segment).Holds(page.AsSpan(from + RecordLayout.LengthBytes, (int)length))) pages[format]++;
+            }
+        }
+
+        return pages[RecordLayout.OldestReadableVersion] > pages[RecordLayout.FormatVersion] ? RecordLayout.OldestReadableVersion : RecordLayout.FormatVersion;
+    }
+
     private void CheckSegments()
     {
         var found = SegmentsIn(Disk);
@@ -109,6 +134,8 @@ internal sealed class LogFolder
             var isAnothers = SegmentHeader.TryRead(header, path, out _);
             Note(name, isAnothers ? length : header.Length, fault);
             if (isAnothers) Files.Replace(name, whole);
+            // What it held before is not known: it may have.
+            else SegmentHeader.Write(right, Superblock.Identity, segment, Superblock.SegmentBytes, Superblock.PageBytes, FormatOf(segment), usedAgain: true);
             Files.Patch(name, whole, 0, right);
         }
     }

@@ -115,6 +115,7 @@ internal sealed class PatchedFiles(ILogFileSystem disk) : ILogFileSystem
 
         public void ReadAhead(long offset, long bytes) => file?.ReadAhead(offset, bytes);
         public void DropCache(long offset, long bytes) => file?.DropCache(offset, bytes);
+        public bool TryHold(bool alone) => file?.TryHold(alone) ?? true;
         public void Write(long offset, ReadOnlySpan<byte> bytes) => throw ReadOnly();
         public void Sync() => throw ReadOnly();
         public bool TryExtend(long bytes) => throw ReadOnly();

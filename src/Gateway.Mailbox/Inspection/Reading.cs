@@ -43,7 +43,8 @@ internal sealed class Reading : IDisposable
 
             var index = repaired ?? first;
             var pending = index.Index.CountPending();
-            var cut = LastWritten(segments, end.Address) - end.Address;
+            // Behind a clean end nothing was ever written.
+            var cut = superblock.Clean && superblock.Durable == end.Address ? 0 : new TornEnd(segments).BytesBehind(end.Address);
             var survey = new LogSurvey
             {
                 Folder = folder.Disk.Folder,
@@ -94,29 +95,5 @@ internal sealed class Reading : IDisposable
         var first = segment * segments.SegmentBytes;
         return new SegmentFacts(
             SegmentHeader.FileName(segment), first, folder.Lengths.GetValueOrDefault(segment), Math.Clamp(end - first, 0, segments.SegmentBytes));
-    }
-
-    /// <summary>The end of the last byte at or behind an address that is not zero; the address itself when there is none.</summary>
-    private static long LastWritten(SegmentStore segments, long from)
-    {
-        var (last, chunk) = (from, new byte[1 << 20]);
-        for (var at = from; at < segments.AllocatedThrough; at = (at | (segments.SegmentBytes - 1)) + 1)
-        {
-            var file = segments.FileOf(at);
-            var toAddress = at - segments.OffsetInFile(at);
-            for (var offset = segments.OffsetInFile(at); file.TryFindData(offset, out var data, out var end); offset = end)
-            {
-                for (data = Math.Max(data, offset); data < end;)
-                {
-                    var read = file.Read(data, chunk.AsSpan(0, (int)Math.Min(chunk.Length, end - data)));
-                    if (read == 0) break;
-                    var written = chunk.AsSpan(0, read).LastIndexOfAnyExcept((byte)0);
-                    if (written >= 0) last = toAddress + data + written + 1;
-                    data += read;
-                }
-            }
-        }
-
-        return last;
     }
 }

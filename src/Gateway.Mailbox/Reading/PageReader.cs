@@ -127,7 +127,7 @@ internal sealed class PageReader
         {
             var record = bytes.Slice(RecordLayout.LengthBytes, (int)length);
             var expected = entry.IsReceipt ? RecordType.Receipt : RecordType.Message;
-            if (!RecordLayout.ChecksumHolds(record)) fault = "the record's checksum is wrong";
+            if (!_segments.SealOf(entry.Address).Holds(record)) fault = "the record's checksum is wrong";
             else if (RecordLayout.EntryTypeOf(record) != expected) fault = $"a {RecordLayout.EntryTypeOf(record)} record where the index has a {expected}";
             else if (RecordLayout.U64(record, RecordLayout.MailboxOffset) != page.Mailbox) fault = "the record is another mailbox's than the index says";
             else if (RecordLayout.U64(record, RecordLayout.SequenceOffset) != entry.Sequence) fault = $"the record has another sequence than {entry.Sequence}, which the index says";

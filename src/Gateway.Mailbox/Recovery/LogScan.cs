@@ -49,13 +49,14 @@ internal sealed class LogScan(SegmentStore segments)
 
         // A file cut short reads as the zeros that were there before.
         _page.AsSpan(read).Clear();
+        var seal = segments.SealOf(pageStart);
         var offset = (int)(from - pageStart);
         while (offset < pageBytes)
         {
             var length = BinaryPrimitives.ReadUInt32LittleEndian(_page.AsSpan(offset));
-            if (length == RecordLayout.EndOfPage)
+            if (length == seal.EndOfPage)
             {
-                // Erased flash reads as this mark, all of it; nothing but zeros is ever behind a true one.
+                // Nothing but zeros is ever behind a true one.
                 if (_page.AsSpan(offset + RecordLayout.LengthBytes).ContainsAnyExcept((byte)0)) return new ScanStop(pageStart + offset, "the page's end mark is followed by something");
                 break;
             }
@@ -64,7 +65,7 @@ internal sealed class LogScan(SegmentStore segments)
             if (length < RecordLayout.MailboxOffset || length > pageBytes || RecordLayout.LogBytes((int)length) > pageBytes - offset)
                 return new ScanStop(pageStart + offset, $"the record's length {length} is impossible");
             var record = _page.AsSpan(offset + RecordLayout.LengthBytes, (int)length);
-            if (!RecordLayout.ChecksumHolds(record)) return new ScanStop(pageStart + offset, "the record's checksum is wrong");
+            if (!seal.Holds(record)) return new ScanStop(pageStart + offset, "the record's checksum is wrong");
             sink.OnRecord(pageStart + offset, record);
             offset += RecordLayout.LogBytes((int)length);
         }

@@ -6,7 +6,8 @@ namespace Gateway.Mailbox.Recovery;
 
 /// <summary>
 /// Looks behind the end of a scan for a mark that says the log was durable beyond it. Lengths cannot be trusted there, so every multiple
-/// of 4 is tried. A mark holds the log's identity, which no sender knows, so no body can pose as one.
+/// of 4 is tried. A mark holds the log's identity, which no sender knows, so no body can pose as one; and its segment's seal, so no mark of another
+/// segment that the file held before can.
 /// </summary>
 internal static class MarkSearch
 {
@@ -31,6 +32,7 @@ internal static class MarkSearch
         for (var start = from; start < segments.AllocatedThrough; start = (start | (segments.SegmentBytes - 1)) + 1)
         {
             var file = segments.FileOf(start);
+            var seal = segments.SealOf(start);
             var fileEnd = SegmentHeader.Bytes + segments.SegmentBytes;
             var offset = segments.OffsetInFile(start);
             var toAddress = start - offset;
@@ -42,12 +44,12 @@ internal static class MarkSearch
                 while (offset < dataEnd)
                 {
                     var read = file.Read(offset, window.AsSpan(0, (int)Math.Min(window.Length, fileEnd - offset)));
-                    // Most of what lies behind a log's end is zeros.
+                    // Most of what lies behind a log's end is zeros, where a segment was not used before.
                     var first = window.AsSpan(0, read).IndexOfAnyExcept((byte)0);
                     if (first < 0) first = read;
                     for (var i = first & ~3; i + Bytes <= read; i += 4)
                     {
-                        if (IsMark(window.AsSpan(i), identity, out var durable) && !goOn(toAddress + offset + i, durable)) return;
+                        if (IsMark(window.AsSpan(i), seal, identity, out var durable) && !goOn(toAddress + offset + i, durable)) return;
                     }
 
                     if (read < window.Length) break;
@@ -59,13 +61,13 @@ internal static class MarkSearch
         }
     }
 
-    private static bool IsMark(ReadOnlySpan<byte> at, ulong identity, out long durable)
+    private static bool IsMark(ReadOnlySpan<byte> at, RecordSeal seal, ulong identity, out long durable)
     {
         durable = 0;
         if (BinaryPrimitives.ReadUInt32LittleEndian(at) != RecordLayout.MarkBytes) return false;
         var record = at.Slice(RecordLayout.LengthBytes, RecordLayout.MarkBytes);
         if (RecordLayout.TypeOf(record) != RecordType.Mark || RecordLayout.U64(record, RecordLayout.MarkIdentityOffset) != identity) return false;
-        if (!RecordLayout.ChecksumHolds(record)) return false;
+        if (!seal.Holds(record)) return false;
         durable = (long)RecordLayout.U64(record, RecordLayout.MarkDurableOffset);
         return true;
     }

@@ -54,6 +54,12 @@ internal interface ILogFile : IDisposable
     /// <summary>fdatasync.</summary>
     void Sync();
 
+    /// <summary>
+    /// Takes the file, for this process alone or with others that only read it, until it is disposed; false at once when another has it otherwise. Binds
+    /// only those who ask: a file that a backup reads is not used again meanwhile.
+    /// </summary>
+    bool TryHold(bool alone);
+
     /// <summary>Extends the file to this length, allocated; false when the disk has no room.</summary>
     bool TryExtend(long bytes);
 

@@ -29,6 +29,7 @@ internal static unsafe partial class Posix
     private const int SeekHole = 4;
     private const int WillNeed = 3;
     private const int DontNeed = 4;
+    private const int LockShared = 1;
     private const int LockExclusive = 2;
     private const int LockNonBlocking = 4;
     private const long FutexWaitPrivate = 128;
@@ -108,10 +109,10 @@ internal static unsafe partial class Posix
         return fstatfs(fd, buffer) == 0 && buffer[0] is Ext4 or Xfs;
     }
 
-    public static int TryLock(int fd)
+    public static int TryLock(int fd, bool exclusive)
     {
         int result;
-        do result = Result(flock(fd, LockExclusive | LockNonBlocking));
+        do result = Result(flock(fd, (exclusive ? LockExclusive : LockShared) | LockNonBlocking));
         while (result == -EINTR);
         return result;
     }

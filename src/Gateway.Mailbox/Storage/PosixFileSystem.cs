@@ -182,7 +182,9 @@ internal sealed class PosixFileSystem : ILogFileSystem
             return true;
         }
 
-        public int TryLock() => Posix.TryLock(_fd);
+        public int TryLock() => Posix.TryLock(_fd, exclusive: true);
+
+        public bool TryHold(bool alone) => Posix.TryLock(_fd, alone) >= 0;
 
         /// <summary>Says in the file itself who holds it, for people; a full disk must not keep a log from opening over it.</summary>
         public void Stamp(string text)

@@ -14,13 +14,15 @@ internal sealed class SegmentStore : IDisposable
     private readonly ILogFileSystem _files;
     private readonly ulong _identity;
     private readonly int _segmentBits;
+    private readonly SpareSegments _spares;
     private readonly Lock _changing = new();
     private volatile Segments _segments;
     private long _allocatedThrough;
 
-    private SegmentStore(ILogFileSystem files, Superblock superblock, Segments segments)
+    private SegmentStore(ILogFileSystem files, Superblock superblock, Segments segments, int spares)
     {
         (_files, _identity, _segments) = (files, superblock.Identity, segments);
+        _spares = new SpareSegments(files, spares);
         (SegmentBytes, PageBytes) = (superblock.SegmentBytes, superblock.PageBytes);
         _segmentBits = System.Numerics.BitOperations.TrailingZeroCount(SegmentBytes);
         _allocatedThrough = (segments.First + segments.Files.Length) << _segmentBits;
@@ -32,19 +34,29 @@ internal sealed class SegmentStore : IDisposable
     public long FirstSegment => _segments.First;
     public int Count => _segments.Files.Length;
 
+    /// <summary>Files that are kept to become segments.</summary>
+    public int Spares => _spares.Count;
+
+    /// <summary>Of the segments added, those in files that had held another one.</summary>
+    public long UsedAgain => _spares.UsedAgain;
+
     /// <summary>The first address without a block on disk.</summary>
     public long AllocatedThrough => Volatile.Read(ref _allocatedThrough);
 
+    /// <param name="files">Of the data folder.</param>
+    /// <param name="superblock">Of the log.</param>
+    /// <param name="spares">Files of segments given up that are kept at most.</param>
+    /// <param name="hold">Another process has the folder: none of its files is to be used again while this reads it.</param>
     /// <exception cref="LogCorruptException">A segment is missing, or is not what its name says.</exception>
-    public static SegmentStore Open(ILogFileSystem files, Superblock superblock)
+    public static SegmentStore Open(ILogFileSystem files, Superblock superblock, int spares = 0, bool hold = false)
     {
         var bits = System.Numerics.BitOperations.TrailingZeroCount(superblock.SegmentBytes);
         var first = superblock.Begin >> bits;
         var found = new SortedSet<long>();
         foreach (var name in files.List())
         {
-            // A name of ours that never became final: allocation was cut short.
-            if (name.EndsWith(Temporary, StringComparison.Ordinal)) files.Delete(name);
+            // A name of ours that never became final: allocation was cut short, or the last run ended before it had a use for it.
+            if (name.EndsWith(Temporary, StringComparison.Ordinal) || SpareSegments.IsSpare(name)) files.Delete(name);
             if (!SegmentHeader.TryParseFileName(name, out var segment)) continue;
 
             // Truncated by a run that ended before it could delete the file.
@@ -52,7 +64,7 @@ internal sealed class SegmentStore : IDisposable
             else found.Add(segment);
         }
 
-        var opened = new List<ILogFile>();
+        var (opened, seals) = (new List<ILogFile>(), new List<RecordSeal>());
         try
         {
             var header = new byte[SegmentHeader.Bytes];
@@ -63,9 +75,12 @@ internal sealed class SegmentStore : IDisposable
                     throw new LogCorruptException(Path.Combine(files.Folder, SegmentHeader.FileName(expected)), 0, $"the segment is missing, but segment {segment} exists");
                 var file = files.Open(SegmentHeader.FileName(segment));
                 opened.Add(file);
+                // Before the header is looked at: from then on the file stays what it says.
+                if (hold && !file.TryHold(alone: false)) throw new LogCorruptException(file.Path, 0, "the file is about to hold another segment");
                 var read = file.Read(0, header);
                 var fault = SegmentHeader.Check(header.AsSpan(0, read), file.Path, superblock.Identity, segment, superblock.SegmentBytes, superblock.PageBytes);
                 if (fault is not null) throw new LogCorruptException(file.Path, 0, fault);
+                seals.Add(RecordSeal.Of(SegmentHeader.FormatOf(header), superblock.Identity, segment));
             }
 
             if (superblock.Durable > Math.Max(RecordLayout.FirstAddress, (first + opened.Count) << bits))
@@ -80,16 +95,20 @@ internal sealed class SegmentStore : IDisposable
             throw;
         }
 
-        return new SegmentStore(files, superblock, new Segments(first, [.. opened]));
+        return new SegmentStore(files, superblock, new Segments(first, [.. opened], [.. seals]), spares);
     }
 
     public ILogFile FileOf(long address)
     {
         var segments = _segments;
-        var index = (address >> _segmentBits) - segments.First;
-        if ((ulong)index >= (ulong)segments.Files.Length)
-            throw new LogFailedException($"Address {address} is in no segment: there are {segments.Files.Length} from address {segments.First << _segmentBits}.");
-        return segments.Files[index];
+        return segments.Files[IndexOf(segments, address)];
+    }
+
+    /// <summary>With which records and end marks are written there.</summary>
+    public RecordSeal SealOf(long address)
+    {
+        var segments = _segments;
+        return segments.Seals[IndexOf(segments, address)];
     }
 
     public long OffsetInFile(long address) => SegmentHeader.Bytes + (address & (SegmentBytes - 1));
@@ -116,13 +135,14 @@ internal sealed class SegmentStore : IDisposable
         }
 
         if (file is null) return false;
-        lock (_changing) _segments = new Segments(_segments.First, [.. _segments.Files, file]);
+        var seal = RecordSeal.Of(RecordLayout.FormatVersion, _identity, segment);
+        lock (_changing) _segments = new Segments(_segments.First, [.. _segments.Files, file], [.. _segments.Seals, seal]);
         Volatile.Write(ref _allocatedThrough, (segment + 1) << _segmentBits);
         return true;
     }
 
     /// <summary>
-    /// Deletes the first segment. Nobody reads below its end any more, and the superblock's begin address, durably, is not in it: a file that a
+    /// Gives up the first segment, for its file to be used again. Nobody reads below its end any more, and the superblock's begin address, durably, is not in it: a file that a
     /// kill leaves behind goes at the next opening.
     /// </summary>
     public void RemoveFirst()
@@ -131,11 +151,11 @@ internal sealed class SegmentStore : IDisposable
         lock (_changing)
         {
             before = _segments;
-            _segments = new Segments(before.First + 1, before.Files[1..]);
+            _segments = new Segments(before.First + 1, before.Files[1..], before.Seals[1..]);
         }
 
         before.Files[0].Dispose();
-        _files.Delete(SegmentHeader.FileName(before.First));
+        _spares.Put(before.First);
     }
 
     /// <summary>Gives a file that was cut short its blocks back. False when the disk has no room.</summary>
@@ -151,11 +171,13 @@ internal sealed class SegmentStore : IDisposable
         // Made under another name: a segment by its own name is always whole. Opened again by that name, so that errors tell it.
         var name = SegmentHeader.FileName(segment);
         _files.Delete(name + Temporary);
-        using (var file = _files.TryCreate(name + Temporary, SegmentHeader.Bytes + SegmentBytes))
+        var header = new byte[SegmentHeader.Bytes];
+        SegmentHeader.Write(header, _identity, segment, SegmentBytes, PageBytes, usedAgain: true);
+        if (!_spares.TryTake(name + Temporary, header, SegmentHeader.Bytes + SegmentBytes))
         {
+            using var file = _files.TryCreate(name + Temporary, SegmentHeader.Bytes + SegmentBytes);
             if (file is null) return null;
             SegmentZeros.Write(_files, name + Temporary, SegmentBytes, goOn);
-            var header = new byte[SegmentHeader.Bytes];
             SegmentHeader.Write(header, _identity, segment, SegmentBytes, PageBytes);
             file.Write(0, header);
             file.Sync();
@@ -166,5 +188,13 @@ internal sealed class SegmentStore : IDisposable
         return _files.Open(name);
     }
 
-    private sealed record Segments(long First, ILogFile[] Files);
+    private int IndexOf(Segments segments, long address)
+    {
+        var index = (address >> _segmentBits) - segments.First;
+        if ((ulong)index >= (ulong)segments.Files.Length)
+            throw new LogFailedException($"Address {address} is in no segment: there are {segments.Files.Length} from address {segments.First << _segmentBits}.");
+        return (int)index;
+    }
+
+    private sealed record Segments(long First, ILogFile[] Files, RecordSeal[] Seals);
 }

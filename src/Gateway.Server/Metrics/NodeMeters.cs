@@ -162,6 +162,7 @@ internal sealed class NodeMeters : IDisposable
         Gauge("log_uncommitted_bytes", "bytes", "Appended and not yet durable.", () => Log.UncommittedBytes);
         Gauge("log_allocated_ahead_bytes", "bytes", "Allocated on the disk beyond the tail.", () => Log.AllocatedAheadBytes);
         Gauge("log_segments", "segments", "Files of the log.", () => Log.Segments);
+        Gauge("log_spare_segments", "segments", "Files that the log has given up and keeps to use again: with the others what it takes of the disk.", () => Log.SpareSegments);
         Gauge("log_disk_full", null, "1 when the last attempt to allocate a segment found no room.", () => Log.DiskFull ? 1 : 0);
         Counter("log_appended_bytes_total", "bytes", "Bytes appended to the log.", () => Log.BytesAppended);
         Counter("log_written_bytes_total", "bytes", "Bytes written to the log's files.", () => Log.BytesWritten);

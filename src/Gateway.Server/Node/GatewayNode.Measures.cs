@@ -105,6 +105,7 @@ internal sealed partial class GatewayNode
         UncommittedBytes = log.UncommittedBytes,
         AllocatedAheadBytes = log.AllocatedAheadBytes,
         Segments = log.Segments,
+        SpareSegments = log.SpareSegments,
         DiskFull = log.DiskFull,
         PagesRead = log.PagesRead,
         PendingEntries = pending,

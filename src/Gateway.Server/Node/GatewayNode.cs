@@ -192,6 +192,7 @@ internal sealed partial class GatewayNode : INode
         OnCommitted = OnCommitted,
         OnFailed = Fail,
         OnCompaction = WakeHome,
+        CountWindows = () => _hosts.Sum(h => (long)h.Home.Windows),
         OnPageReady = partition => _hosts[partition].Reactor.Wake(),
     };
 

@@ -248,21 +248,21 @@ internal sealed class ReactorHost : IReactorHandler
     private void Compact()
     {
         var more = _log.Partition.Compact(MovedBytesPerTurn);
-        for (var carried = 0; _log.Partition.TryPeekCarried(out var device); carried++)
+        for (var carried = 0; _log.Partition.TryPeekCarried(out var device, out var through); carried++)
         {
             more = carried == CarriedPerTurn;
-            if (more || !TryCarry(device)) break;
+            if (more || !TryCarry(device, through)) break;
             _log.Partition.CarryNext();
         }
 
         if (more) Reactor.Wake();
     }
 
-    private bool TryCarry(in CarriedDevice carried)
+    private bool TryCarry(in CarriedDevice carried, long through)
     {
         var device = new Address(carried.Device);
         if (carried.HasKeyEpoch && !Home.TryCarryKeyEpoch(device, _keys.CurrentEpoch(device))) return false;
-        return carried.Incarnation == 0 || Home.TryCarryWindow(device, carried.Incarnation, carried.Number);
+        return carried.Incarnation == 0 || Home.TryCarryWindow(device, carried.Incarnation, carried.Number, through);
     }
 
     private void Submit()

@@ -121,15 +121,18 @@ internal sealed class ChainRun(ChainPlan plan, string data, Action<string> say)
     /// <summary>True when a segment is under way or has just got its name; false when the load has come too near its end, where its clients leave.</summary>
     private async Task<bool> SegmentIsMadeAsync(ChainNode node, long latest)
     {
-        var names = Directory.GetFiles(_folder).Length;
+        var names = Names();
         for (var clock = Stopwatch.StartNew(); clock.Elapsed < TimeSpan.FromSeconds(2);)
         {
-            if (Directory.GetFiles(_folder).Length != names) return true;
+            if (Names() != names) return true;
             if ((await node.CountAsync()).Progress >= latest) return false;
             await Task.Delay(1);
         }
 
         return false;
+
+        // A file that is used again changes its name; their number stays.
+        string Names() => string.Join('/', Directory.GetFiles(_folder).Order(StringComparer.Ordinal));
     }
 
     /// <summary>Returns in the moment in which the log's begin has moved, so that a file is about to go; or when there is none for two seconds, or too near the load's end.</summary>

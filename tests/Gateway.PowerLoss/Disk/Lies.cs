@@ -80,13 +80,16 @@ internal sealed class Liar(Lie lie, ulong identity, int syncToSkip)
     /// <summary>A mark that names the log's first address is as good as none.</summary>
     public void Alter(string name, Span<byte> bytes)
     {
-        if (lie != Lie.NoMarks || !IsSegment(name)) return;
+        if (lie != Lie.NoMarks || !IsSegment(name) || !SegmentHeader.TryParseFileName(name, out var segment)) return;
+        var seal = RecordSeal.Of(RecordLayout.FormatVersion, identity, segment);
         for (var at = 0; at + RecordLayout.LengthBytes + RecordLayout.MarkBytes <= bytes.Length; at += 4)
         {
             if (BinaryPrimitives.ReadUInt32LittleEndian(bytes[at..]) != RecordLayout.MarkBytes) continue;
             var record = bytes.Slice(at + RecordLayout.LengthBytes, RecordLayout.MarkBytes);
-            if (RecordLayout.TypeOf(record) != Gateway.Mailbox.RecordType.Mark || !RecordLayout.ChecksumHolds(record)) continue;
-            if (RecordLayout.U64(record, RecordLayout.MarkIdentityOffset) == identity) RecordLayout.WriteMark(record, identity, RecordLayout.FirstAddress);
+            if (RecordLayout.TypeOf(record) != Gateway.Mailbox.RecordType.Mark || !seal.Holds(record)) continue;
+            if (RecordLayout.U64(record, RecordLayout.MarkIdentityOffset) != identity) continue;
+            RecordLayout.WriteMark(record, identity, RecordLayout.FirstAddress);
+            seal.Apply(record);
         }
     }
 

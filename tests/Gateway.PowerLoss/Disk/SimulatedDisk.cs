@@ -253,6 +253,8 @@ internal sealed class SimulatedDisk
 
         public void Sync() => mount.Sync(file);
 
+        public bool TryHold(bool alone) => true;
+
         public bool TryExtend(long bytes) => mount.Do(() =>
         {
             mount.Extend(file, bytes);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Gateway.Mailbox;
 using Gateway.Mailbox.Format;
+using Gateway.Mailbox.Storage;
 using Gateway.PowerLoss.Disk;
 using Gateway.PowerLoss.Load;
 
@@ -66,7 +67,7 @@ internal sealed class CrashRun(int seed, Lie lie, CrashTally tally, string? keep
     private (DiskImage Image, Expectation Expected) LosePower(SimulatedDisk disk, Journal journal, int images, int depth, string place, Func<bool> enough)
     {
         var events = disk.Events;
-        tally.OnRecording(events.Length);
+        tally.OnRecording(events.Length, events.Count(e => e is RenameEvent rename && SpareSegments.IsSpare(rename.From)));
         var tellings = journal.TellingPoints();
         var points = new int[images];
         for (var i = 0; i < images; i++)

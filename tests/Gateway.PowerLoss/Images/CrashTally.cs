@@ -8,6 +8,7 @@ internal sealed class CrashTally
     private long _lives;
     private long _records;
     private long _events;
+    private long _usedAgain;
 
     /// <summary>Images that a legal crash may leave, each opened and checked.</summary>
     public long Images => Volatile.Read(ref _images);
@@ -24,6 +25,9 @@ internal sealed class CrashTally
     /// <summary>Writes, syncs and changes of the folder that were recorded.</summary>
     public long Events => Volatile.Read(ref _events);
 
+    /// <summary>Files of segments that became later ones in a recording.</summary>
+    public long UsedAgain => Volatile.Read(ref _usedAgain);
+
     public void OnImage(int records)
     {
         Interlocked.Increment(ref _images);
@@ -34,5 +38,9 @@ internal sealed class CrashTally
 
     public void OnLife() => Interlocked.Increment(ref _lives);
 
-    public void OnRecording(int events) => Interlocked.Add(ref _events, events);
+    public void OnRecording(int events, int usedAgain)
+    {
+        Interlocked.Add(ref _events, events);
+        Interlocked.Add(ref _usedAgain, usedAgain);
+    }
 }

@@ -42,7 +42,7 @@ internal static class ImagesCommand
 
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"clean: {tally.Images} images of {seeds} seeds from {seed}; {tally.Lives} lives, {tally.Events} recorded events, {tally.Records} records checked; {tally.Damaged} damaged images refused; {clock.Elapsed.TotalSeconds:F1} s"));
+            $"clean: {tally.Images} images of {seeds} seeds from {seed}; {tally.Lives} lives, {tally.Events} recorded events, {tally.UsedAgain} files used again, {tally.Records} records checked; {tally.Damaged} damaged images refused; {clock.Elapsed.TotalSeconds:F1} s"));
         return 0;
     }
 

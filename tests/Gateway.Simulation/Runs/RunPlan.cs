@@ -77,6 +77,8 @@ public sealed record RunPlan
                     MaxRedeliverAfterMs = 4_000,
                     // From a chance of its own, so that the rest of a seed's plan is what it was before there were pings.
                     ProbeAfterMs = new Chance(~(ulong)seed).Pick(0, 100, 1_000, 5_000),
+                    // Likewise. Positions are records here.
+                    RecordedShift = new Chance(~(ulong)seed * 3).Pick(0, 0, 3, 20),
                     MaxClockJumpSeconds = chance.Pick(60u, 7 * 24 * 3600u),
                     RetryAfterMs = (uint)chance.Pick(5, 50, 300),
                 },

@@ -146,7 +146,7 @@ public sealed partial class SimulatedRun
         void Next()
         {
             if (_isDown || Net.Store.Outcome != LogOutcome.Committed) return;
-            while (carried.TryPeek(out var next) && TryCarry(new Address(next.Device), next.Incarnation, next.Number, next.HasKeyEpoch)) carried.Dequeue();
+            while (carried.TryPeek(out var next) && TryCarry(new Address(next.Device), next.Incarnation, next.Number, next.HasKeyEpoch, through)) carried.Dequeue();
             if (carried.Count == 0 && carriedThrough == 0) carriedThrough = Net.Store.Appended;
             if (carried.Count != 0 || Net.Store.CommittedThrough < carriedThrough)
             {
@@ -159,13 +159,13 @@ public sealed partial class SimulatedRun
         }
     }
 
-    private bool TryCarry(Address device, uint incarnation, ulong number, bool hasKeyEpoch)
+    private bool TryCarry(Address device, uint incarnation, ulong number, bool hasKeyEpoch, long through)
     {
         var reactor = Net.ReactorOf(device);
         reactor.Enter();
         Wake(reactor.Index);
         if (hasKeyEpoch && !reactor.Home.TryCarryKeyEpoch(device, Net.CurrentEpoch(device))) return false;
-        return incarnation == 0 || reactor.Home.TryCarryWindow(device, incarnation, number);
+        return incarnation == 0 || reactor.Home.TryCarryWindow(device, incarnation, number, through);
     }
 
     /// <summary>The node dies. Its connections end, or seem to go on when the machine died with it.</summary>

@@ -62,7 +62,7 @@ public sealed class BackupCommandTests : IDisposable
     {
         var taken = await BackupAsync("-o", "json");
         var backup = JsonNode.Parse(taken.Output)!;
-        Assert.Equal((false, true, 1L), ((bool)backup["nodeWasRunning"]!, (bool)backup["hasSecret"]!, (long)backup["logFormat"]!));
+        Assert.Equal((false, true, 2L), ((bool)backup["nodeWasRunning"]!, (bool)backup["hasSecret"]!, (long)backup["logFormat"]!));
         var restored = await RestoreAsync("-o", "json");
         var json = JsonNode.Parse(restored.Output)!;
         Assert.Equal(backup["completeThrough"]!.ToString(), json["completeThrough"]!.ToString());

@@ -203,7 +203,7 @@ public sealed class LogCommandTests : IDisposable
         var run = await RunAsync("verify");
 
         Assert.Equal(ExitCode.Local, run.ExitCode);
-        Assert.Contains("is in log format 9; this build reads formats 1 to 1", run.Errors, StringComparison.Ordinal);
+        Assert.Contains("is in log format 9; this build reads formats 1 to 2", run.Errors, StringComparison.Ordinal);
     }
 
     [Fact]

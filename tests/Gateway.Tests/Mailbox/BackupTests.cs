@@ -199,7 +199,7 @@ public sealed class BackupTests : IDisposable
 
     [Theory]
     [InlineData("\"format\": 1", "\"format\": 2", "is in backup format 2; this build reads formats up to 1")]
-    [InlineData("\"logFormat\": 1", "\"logFormat\": 9", "is in log format 9; this build reads formats 1 to 1")]
+    [InlineData("\"logFormat\": 2", "\"logFormat\": 9", "is in log format 9; this build reads formats 1 to 2")]
     public void A_backup_by_a_newer_build_is_named_and_nothing_is_written(string from, string to, string expected)
     {
         using (var log = new MailboxHarness(_data.Path, time: _time)) Fill(log);

@@ -302,7 +302,7 @@ public class CompactionTests(ITestOutputHelper output)
         MailboxHarness.WaitFor(() =>
         {
             log.Work();
-            return log.P.TryPeekCarried(out _);
+            return log.P.TryPeekCarried(out _, out _);
         });
         // The owner does not answer: everything stays.
         for (var i = 0; i < 20; i++)
@@ -314,7 +314,7 @@ public class CompactionTests(ITestOutputHelper output)
         MailboxHarness.WaitFor(() =>
         {
             log.Work();
-            while (log.P.TryPeekCarried(out var device))
+            while (log.P.TryPeekCarried(out var device, out _))
             {
                 carried.Add(device);
                 log.P.CarryNext();
@@ -326,6 +326,48 @@ public class CompactionTests(ITestOutputHelper output)
         // 77 is the harness's sender; the last number of the first segment rises from segment to segment.
         Assert.All(carried, d => Assert.True(d is { Device: 77, Incarnation: 3, HasKeyEpoch: false } or { Device: 77, Incarnation: 4 } or { Device: 9, Incarnation: 8, Number: 0, HasKeyEpoch: true }));
         Assert.Equal(carried.Where(d => d is { Device: 77, Incarnation: 3 }).Select(d => d.Number).Order(), carried.Where(d => d is { Device: 77, Incarnation: 3 }).Select(d => d.Number));
+    }
+
+    [Fact]
+    public void A_log_with_more_windows_than_a_segment_takes_comes_to_rest()
+    {
+        const int Devices = 5_000;
+        const int WindowLogBytes = 44;
+        using var folder = new DataFolder();
+        using var log = new MailboxHarness(folder.Path, s => (s.Compacts, s.Windows) = (true, Devices)) { CarriesDevices = false };
+        var recordedAt = new long[Devices + 1];
+        for (var round = 0; round < 4; round++)
+        {
+            for (ulong device = 1; device <= Devices; device++) AppendWindow(device);
+            log.Commit();
+        }
+
+        long truncated = 0;
+        var quietLooks = 0;
+        MailboxHarness.WaitFor(() =>
+        {
+            log.Work();
+            while (log.P.TryPeekCarried(out var device, out var through))
+            {
+                if (recordedAt[device.Device] <= through) AppendWindow(device.Device);
+                log.P.CarryNext();
+            }
+
+            // The compactor looks four times a second: in so many of these looks it would have gone on.
+            var counters = log.Log.Counters;
+            quietLooks = counters.TruncatedSegments == truncated && counters.LogBytes <= 2 * Devices * WindowLogBytes + log.SegmentBytes ? quietLooks + 1 : 0;
+            truncated = counters.TruncatedSegments;
+            Thread.Sleep(10);
+            return quietLooks >= 100;
+        });
+        Assert.True(truncated > 3, $"{truncated} segments went");
+        Assert.True(log.Log.Counters.LogBytes > Devices * WindowLogBytes);
+
+        void AppendWindow(ulong device)
+        {
+            log.Append(new MailboxRecord { Type = RecordType.Window, Mailbox = device, Incarnation = 1, Low = 1 });
+            recordedAt[device] = log.LastPosition;
+        }
     }
 
     [Fact]

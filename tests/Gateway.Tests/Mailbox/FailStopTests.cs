@@ -242,9 +242,9 @@ public class FailStopTests
 
         File.WriteAllBytes(path, file);
         var refusal = Assert.Throws<LogVersionException>(() => new MailboxHarness(folder.Path));
-        Assert.Equal(((uint)version, 1u), (refusal.Found, refusal.NewestReadable));
+        Assert.Equal(((uint)version, 2u), (refusal.Found, refusal.NewestReadable));
         Assert.Contains($"format {version}", refusal.Message, StringComparison.Ordinal);
-        Assert.Contains("formats 1 to 1", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("formats 1 to 2", refusal.Message, StringComparison.Ordinal);
         Assert.Equal(file, File.ReadAllBytes(path));
     }
 

@@ -33,6 +33,9 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
     /// <summary>Called before each deletion with the file's name.</summary>
     public Action<string>? OnDelete { get; set; }
 
+    /// <summary>Called before a file is held, with its name.</summary>
+    public Action<string>? OnHold { get; set; }
+
     /// <summary>Called with the file's name and the wanted bytes; false: no space.</summary>
     public Func<string, long, bool>? OnAllocate { get; set; }
 
@@ -109,6 +112,12 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
             }
 
             file.Sync();
+        }
+
+        public bool TryHold(bool alone)
+        {
+            owner.OnHold?.Invoke(name);
+            return file.TryHold(alone);
         }
 
         public bool TryExtend(long bytes) => file.TryExtend(bytes);

@@ -11,6 +11,9 @@ namespace Gateway.Tests.Mailbox;
 /// <summary>LOG-FORMAT.md, byte for byte. A change here is a new format version.</summary>
 public class LayoutTests
 {
+    /// <summary>Of a record in memory, or in a segment of format 1.</summary>
+    private static readonly RecordSeal Plain = RecordSeal.Of(1, 0, 0);
+
     [Fact]
     public void The_checksum_is_crc32c()
     {
@@ -19,6 +22,32 @@ public class LayoutTests
         Assert.Equal(0x8A91_36AAu, Crc32C.Compute(new byte[32]));
         Assert.Equal(0x62A8_AB43u, Crc32C.Compute(Enumerable.Repeat((byte)0xFF, 32).ToArray()));
         Assert.Equal(Crc32C.Compute("123456789"u8), Crc32C.Compute("1234"u8, "56789"u8));
+    }
+
+    [Fact]
+    public void A_seal_is_the_segment_s_number_and_the_log_s_identity_over_the_checksum()
+    {
+        var record = new byte[RecordLayout.ReserveBytes];
+        RecordLayout.WriteReserve(record, 9);
+        var plain = BitConverter.ToUInt32(record);
+        Assert.Equal(Crc32C.Compute(record.AsSpan(4)), plain);
+        var seal = RecordSeal.Of(2, 0x0102_0304_1020_3040, 0x7_0000_0005);
+        const uint Tag = 0x0000_0005u ^ 0x1020_3040u ^ 0x0102_0304u;
+        Assert.False(seal.Holds(record));
+        seal.Apply(record);
+        Assert.Equal(plain ^ Tag, BitConverter.ToUInt32(record));
+        Assert.True(seal.Holds(record));
+        Assert.Equal(plain, seal.Checksum(record));
+        Assert.Equal(0x8000_0000u | Tag, seal.EndOfPage);
+
+        // Format 1's, and no other segment's: neither the one before nor the one behind.
+        Assert.False(Plain.Holds(record));
+        Assert.Equal(0xFFFF_FFFFu, Plain.EndOfPage);
+        foreach (var other in new long[] { 0x7_0000_0004, 0x7_0000_0006, 5 + (1L << 30) })
+        {
+            Assert.False(RecordSeal.Of(2, 0x0102_0304_1020_3040, other).Holds(record));
+            Assert.NotEqual(seal.EndOfPage, RecordSeal.Of(2, 0x0102_0304_1020_3040, other).EndOfPage);
+        }
     }
 
     [Fact]
@@ -89,7 +118,7 @@ public class LayoutTests
             for (var times = 0; times < 2; times++)
             {
                 RecordLayout.MakeMoved(record.AsSpan(0, RecordLayout.MessageFixedBytes), body, hasExpired: false);
-                Assert.True(RecordLayout.ChecksumHolds(record));
+                Assert.True(Plain.Holds(record));
                 Assert.Equal((RecordType.Moved, type), (RecordLayout.TypeOf(record), RecordLayout.EntryTypeOf(record)));
                 Assert.Equal($"09{before[10..138]}{(int)type:X2}{before[140..]}", Convert.ToHexString(record)[8..]);
             }
@@ -115,7 +144,7 @@ public class LayoutTests
 
         var record = new byte[RecordLayout.LedgerBytes];
         tally.Write(record, 0x31323334);
-        Assert.True(RecordLayout.ChecksumHolds(record));
+        Assert.True(Plain.Holds(record));
         string Numbers(params long[] numbers) => string.Concat(numbers.Select(n => Convert.ToHexString(BitConverter.GetBytes(n))));
         Assert.Equal(
             "0D000000" + "3433323100000000" + new string('0', 16) + Numbers(1, 3, 5, 6, 7, 8) + Numbers(2, 4, 9, 10, 11, 12)
@@ -153,7 +182,7 @@ public class LayoutTests
         var reserve = new byte[RecordLayout.ReserveBytes];
         RecordLayout.WriteReserve(reserve, 0x11121314);
         Assert.Equal("02000000" + "1413121100000000", Convert.ToHexString(reserve.AsSpan(4)));
-        Assert.True(RecordLayout.ChecksumHolds(mark) && RecordLayout.ChecksumHolds(reserve));
+        Assert.True(Plain.Holds(mark) && Plain.Holds(reserve));
     }
 
     [Fact]
@@ -163,7 +192,7 @@ public class LayoutTests
         new Superblock { Number = 2, Identity = 3, Begin = 64, Durable = 5, ReservedThrough = 6, SegmentBytes = 1 << 26, PageBytes = 1 << 20, Clean = true, Generation = 7, SteadyTime = 8 }.Write(slot);
         Assert.Equal("GWYSUPER", Encoding.ASCII.GetString(slot.AsSpan(0, 8)));
         Assert.Equal(
-            "01000000" + "01000000" + "0200000000000000" + "0300000000000000" + "4000000000000000" + "0500000000000000" + "0600000000000000"
+            "02000000" + "01000000" + "0200000000000000" + "0300000000000000" + "4000000000000000" + "0500000000000000" + "0600000000000000"
             + "0000000400000000" + "00001000", Convert.ToHexString(slot.AsSpan(8, 60)));
         Assert.Equal(Crc32C.Compute(slot.AsSpan(0, 68)), BitConverter.ToUInt32(slot, 68));
         Assert.Equal("07000000" + "08000000", Convert.ToHexString(slot.AsSpan(72, 8)));
@@ -177,8 +206,17 @@ public class LayoutTests
         var header = new byte[SegmentHeader.Bytes];
         SegmentHeader.Write(header, identity: 3, segment: 4, segmentBytes: 1 << 26, pageBytes: 1 << 20);
         Assert.Equal("GWYSEGMT", Encoding.ASCII.GetString(header.AsSpan(0, 8)));
-        Assert.Equal("01000000" + "00001000" + "0300000000000000" + "0400000000000000" + "0000000400000000", Convert.ToHexString(header.AsSpan(8, 32)));
+        Assert.Equal("02000000" + "00001000" + "0300000000000000" + "0400000000000000" + "0000000400000000", Convert.ToHexString(header.AsSpan(8, 32)));
         Assert.Equal(Crc32C.Compute(header.AsSpan(0, 40)), BitConverter.ToUInt32(header, 40));
+        Assert.Equal(0u, BitConverter.ToUInt32(header, 44));
+        Assert.Equal(Crc32C.Compute(header.AsSpan(0, 48)), BitConverter.ToUInt32(header, 48));
+        Assert.False(header.AsSpan(52).ContainsAnyExcept((byte)0));
+        SegmentHeader.Write(header, identity: 3, segment: 4, segmentBytes: 1 << 26, pageBytes: 1 << 20, usedAgain: true);
+        Assert.Equal(1u, BitConverter.ToUInt32(header, 44));
+        Assert.True(SegmentHeader.IsUsedAgain(header) && SegmentHeader.TryRead(header, "here", out _));
+        SegmentHeader.Write(header, identity: 3, segment: 4, segmentBytes: 1 << 26, pageBytes: 1 << 20, format: 1);
+        Assert.False(header.AsSpan(44).ContainsAnyExcept((byte)0));
+        Assert.True(SegmentHeader.TryRead(header, "here", out _));
         Assert.Equal("000000000000002a.segment", SegmentHeader.FileName(42));
     }
 
@@ -209,7 +247,7 @@ public class LayoutTests
     {
         var record = Enumerable.Range(0, 28).Select(i => (byte)(0xA0 + i)).ToArray();
         RecordLayout.WriteGap(record, 0x01020304, 0x05060708, -2, 3);
-        Assert.True(RecordLayout.ChecksumHolds(record));
+        Assert.True(Plain.Holds(record));
         Assert.Equal("0F000000" + "04030201" + "08070605" + "FEFFFFFF" + "03000000" + "B8B9BABB", Convert.ToHexString(record.AsSpan(4)));
         var tally = new Gateway.Mailbox.Recovery.LogTally();
         tally.Count(record);
@@ -218,7 +256,7 @@ public class LayoutTests
 
         var shortest = Enumerable.Range(0, 16).Select(i => (byte)(0xA0 + i)).ToArray();
         RecordLayout.WriteGap(shortest, 1, 2, 0, 0);
-        Assert.True(RecordLayout.ChecksumHolds(shortest));
+        Assert.True(Plain.Holds(shortest));
         Assert.Equal("0F000000" + "01000000" + "02000000", Convert.ToHexString(shortest.AsSpan(4)));
     }
 
@@ -236,7 +274,7 @@ public class LayoutTests
     {
         var bytes = new byte[RecordLayout.FixedBytes(record.Type)];
         RecordLayout.Write(bytes, record, removed);
-        Assert.True(RecordLayout.ChecksumHolds(bytes));
+        Assert.True(Plain.Holds(bytes));
         return Convert.ToHexString(bytes.AsSpan(4));
     }
 }

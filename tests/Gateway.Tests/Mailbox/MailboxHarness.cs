@@ -38,9 +38,34 @@ internal sealed class DataFolder : IDisposable
                     File.Copy(file, System.IO.Path.Combine(copy.Path, System.IO.Path.GetFileName(file)), overwrite: true);
                 return;
             }
-            catch (FileNotFoundException)
+            catch (IOException)
             {
-                // A segment got its final name meanwhile: once more, since a kill leaves it under one of the two.
+                // A segment got its final name meanwhile, or was taken to be used again: once more, since a kill leaves it under one of the two.
+            }
+        }
+    }
+
+    /// <summary>The same whatever is held: on the thread that would use files again, or there would be files that are half of one and half of another segment.</summary>
+    public void CopyHeld(DataFolder copy)
+    {
+        var from = new PosixFileSystem(Path);
+        while (true)
+        {
+            var names = from.List().Where(n => n != "LOCK").OrderBy(n => n != "superblock").ToList();
+            try
+            {
+                foreach (var name in names)
+                {
+                    using var file = from.Open(name);
+                    var bytes = new byte[file.Length];
+                    File.WriteAllBytes(System.IO.Path.Combine(copy.Path, name), bytes.AsSpan(0, file.Read(0, bytes)).ToArray());
+                }
+
+                return;
+            }
+            catch (LogIOException e) when (e.Errno == Posix.ENOENT)
+            {
+                // Given up meanwhile.
             }
         }
     }
@@ -110,6 +135,7 @@ internal sealed class MailboxHarness : IDisposable
                 AckReserveBytes = settings.AckReserveBytes,
                 CompactionReserveBytes = settings.CompactionReserveBytes,
                 OnCompaction = settings.Compacts ? _ => { } : null,
+                CountWindows = () => settings.Windows,
                 PageBufferBytes = settings.PageBufferBytes,
                 PageBuffersPerPartition = settings.PageBuffers,
                 CommitStallLimit = settings.CommitStallLimit,
@@ -198,7 +224,7 @@ internal sealed class MailboxHarness : IDisposable
         }
     }
 
-    private long SegmentBytes { get; }
+    public long SegmentBytes { get; }
 
     /// <summary>What a home does in a turn for compaction.</summary>
     public void Work()
@@ -207,7 +233,7 @@ internal sealed class MailboxHarness : IDisposable
         {
             var partition = Log.Partition(i);
             partition.Compact(4096);
-            while (CarriesDevices && partition.TryPeekCarried(out _)) partition.CarryNext();
+            while (CarriesDevices && partition.TryPeekCarried(out _, out _)) partition.CarryNext();
             partition.EndBatch();
         }
     }
@@ -287,6 +313,7 @@ internal sealed class MailboxHarness : IDisposable
         public long AckReserveBytes { get; set; } = 16 * 1024;
         public long CompactionReserveBytes { get; set; } = 8 * 1024;
         public bool Compacts { get; set; }
+        public long Windows { get; set; }
         public int PageBufferBytes { get; set; } = 8192;
         public int PageBuffers { get; set; } = 4;
         public TimeSpan CommitStallLimit { get; set; } = TimeSpan.FromSeconds(30);

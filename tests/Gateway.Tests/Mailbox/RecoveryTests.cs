@@ -10,6 +10,8 @@ public class RecoveryTests
 {
     private const int Header = SegmentHeader.Bytes;
 
+    private static RecordSeal SealOfFirst => RecordSeal.Of(RecordLayout.FormatVersion, MailboxHarness.Identity, 0);
+
     [Theory]
     [InlineData("zeros", 1)]
     [InlineData("end of file", 5)]
@@ -224,7 +226,11 @@ public class RecoveryTests
         foreach (var (start, length) in RecordsOf(bytes, 64 * 1024))
         {
             var record = bytes.AsSpan((int)(Header + start + 4), length);
-            if (RecordLayout.TypeOf(record) == RecordType.Mark && start >= durable) RecordLayout.WriteMark(record, MailboxHarness.Identity, durable);
+            if (RecordLayout.TypeOf(record) == RecordType.Mark && start >= durable)
+            {
+                RecordLayout.WriteMark(record, MailboxHarness.Identity, durable);
+                SealOfFirst.Apply(record);
+            }
         }
 
         var lastWhole = positions.Last(p => p < 4096 - 512);
@@ -250,7 +256,7 @@ public class RecoveryTests
             {
                 var length = BinaryPrimitives.ReadUInt32LittleEndian(segment.AsSpan(Header + page * 4096 + offset));
                 Assert.NotEqual(0u, length);
-                if (length == RecordLayout.EndOfPage) break;
+                if (length == SealOfFirst.EndOfPage) break;
                 offset += RecordLayout.LogBytes((int)length);
             }
         }
@@ -379,6 +385,7 @@ public class RecoveryTests
         var record = segment.AsSpan((int)(Header + start + 4), length);
         record[RecordLayout.TypeOffset] = (byte)type;
         BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Compute(record[4..]));
+        SealOfFirst.Apply(record);
         File.WriteAllBytes(path, segment);
 
         var refusal = Assert.Throws<LogVersionException>(() => new MailboxHarness(folder.Path));
@@ -435,7 +442,7 @@ public class RecoveryTests
         {
             var length = BinaryPrimitives.ReadUInt32LittleEndian(segment.AsSpan((int)(Header + at)));
             if (length == 0) break;
-            if (length == RecordLayout.EndOfPage)
+            if (length == SealOfFirst.EndOfPage)
             {
                 at = (at | 4095) + 1;
                 continue;

@@ -293,19 +293,65 @@ public class Rule02_WindowsOutliveMessages : HomeTests
         net.Settle();
         anna.Write(SendOf(cleo, 4, lowestOpen: 3, "not committed yet"));
         net.Exchange();
-        Assert.True(home.TryCarryWindow(anna.Address, anna.Incarnation, 3));
-        Assert.False(home.TryCarryWindow(anna.Address, anna.Incarnation, 4));
-        Assert.False(home.TryCarryWindow(anna.Address, anna.Incarnation, ulong.MaxValue));
-        Assert.True(home.TryCarryWindow(anna.Address, anna.Incarnation - 1, 4));
+        Assert.True(home.TryCarryWindow(anna.Address, anna.Incarnation, 3, net.Store.Appended));
+        Assert.False(home.TryCarryWindow(anna.Address, anna.Incarnation, 4, net.Store.Appended));
+        Assert.False(home.TryCarryWindow(anna.Address, anna.Incarnation, ulong.MaxValue, net.Store.Appended));
+        Assert.True(home.TryCarryWindow(anna.Address, anna.Incarnation - 1, 4, net.Store.Appended));
         net.Settle();
-        Assert.True(home.TryCarryWindow(anna.Address, anna.Incarnation, ulong.MaxValue));
-        Assert.True(home.TryCarryWindow(new Address(AddressKind.User, 999), 1, 1));
+        Assert.True(home.TryCarryWindow(anna.Address, anna.Incarnation, ulong.MaxValue, net.Store.Appended));
+        Assert.True(home.TryCarryWindow(new Address(AddressKind.User, 999), 1, 1, net.Store.Appended));
         net.Settle();
 
         var windows = new WindowsOf(anna.Address.Value);
         net.Store.Replay(windows);
         (uint, ulong, ulong)[] expected = [(anna.Incarnation, 1, 0), (anna.Incarnation, 3, 0b101), (anna.Incarnation, 3, 0b101), (anna.Incarnation, 3, 0b111)];
         Assert.Equal(expected, windows.Seen);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_window_that_the_log_tells_of_behind_what_goes_is_not_recorded_again(int homes)
+    {
+        var net = Start(homes, new HomeOptions { RecordedShift = 0 });
+        var (anna, ben) = (Anna(net), Ben(net));
+        var home = net.HomeOf(anna.Address);
+        anna.Write(SendOf(ben, 3, lowestOpen: 3, "a"));
+        net.Settle();
+        var before = net.Store.Appended;
+        Carry(before);
+        var recordedAt = net.Store.Appended;
+        Assert.Equal(before + 1, recordedAt);
+        Carry(before);
+        Assert.Equal(recordedAt, net.Store.Appended);
+        Carry(recordedAt - 1);
+        Assert.Equal(recordedAt, net.Store.Appended);
+
+        // With what goes, that record goes too.
+        Carry(recordedAt);
+        Assert.Equal(recordedAt + 1, net.Store.Appended);
+
+        // A record beside which a number was in flight may lie behind a message that it does not tell of.
+        anna.Write(SendOf(ben, 4, lowestOpen: 3, "not committed yet"));
+        net.Exchange();
+        var (inFlight, told) = (net.Store.Appended, recordedAt + 1);
+        Carry(told, number: 3);
+        Assert.Equal(inFlight + 1, net.Store.Appended);
+        net.Settle();
+        var settled = net.Store.Appended;
+        Carry(inFlight, number: 4);
+        Assert.Equal(settled + 1, net.Store.Appended);
+        net.Settle();
+
+        // What a restart finds of it is recorded once more; a fresh incarnation's own record tells of all there is.
+        net.Crash();
+        home = net.HomeOf(anna.Address);
+        var restarted = net.Store.Appended;
+        Carry(inFlight);
+        Assert.Equal(restarted + 1, net.Store.Appended);
+        Carry(inFlight);
+        Assert.Equal(restarted + 1, net.Store.Appended);
+
+        void Carry(long through, ulong number = 3) => Assert.True(home.TryCarryWindow(anna.Address, anna.Incarnation, number, through));
     }
 
     private sealed class WindowsOf(ulong of) : ILogRecovery

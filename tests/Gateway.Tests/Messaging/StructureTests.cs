@@ -11,7 +11,7 @@ public class StructureTests
     public void The_structures_that_a_home_keeps_very_many_of_have_their_size()
     {
         Assert.Equal(40, Unsafe.SizeOf<IdleSession>());
-        Assert.Equal(36, Unsafe.SizeOf<SendWindow>());
+        Assert.Equal(40, Unsafe.SizeOf<SendWindow>());
         Assert.Equal(128, Unsafe.SizeOf<Session>());
         Assert.Equal(40, Unsafe.SizeOf<DeliveredEntry>());
         Assert.Equal(24, Unsafe.SizeOf<OwedReceipt>());
@@ -55,7 +55,7 @@ public class StructureTests
 
         var bytes = (double)(GC.GetAllocatedBytesForCurrentThread() - start) / count;
         // The window, its bucket, and what chunks and their directories add.
-        Assert.InRange(bytes, 40, 41);
+        Assert.InRange(bytes, 44, 45);
         // A chunk of each kind and the directories; the last were of a few thousand references. All buckets at once would be 1 MB.
         Assert.InRange(largest, 1, 64 * 1024);
     }

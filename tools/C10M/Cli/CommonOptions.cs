@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -130,11 +131,23 @@ internal sealed class CommonOptions
     {
         command.Options.Add(Protocol);
         command.Options.Add(Domain);
-        command.Validators.Add(result =>
-        {
-            if (result.GetValue(Protocol) != LoadProtocol.Native && result.GetValue(Reconnect)) result.AddError("--reconnect: only with --protocol native");
-        });
+        Require(
+            command,
+            result => result.GetValue(Protocol) != LoadProtocol.Native && result.GetValue(Reconnect) ? "--reconnect: only with --protocol native" : null);
     }
+
+    /// <summary>What options must fulfil together; null: they do. One that is wrong by itself is told as that, and nothing is asked of it here.</summary>
+    public static void Require(Command command, Func<CommandResult, string?> wrong) => command.Validators.Add(result =>
+    {
+        try
+        {
+            if (wrong(result) is { } error) result.AddError(error);
+        }
+        catch (InvalidOperationException)
+        {
+            // The library reads a value that does not parse by throwing; its own error is among the others.
+        }
+    });
 
     /// <summary>The settings of a run of this shape; a command adds its own. loginsInFlight: its choice when the user has none.</summary>
     /// <exception cref="LoadException">An option cannot be understood.</exception>

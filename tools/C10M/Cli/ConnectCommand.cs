@@ -16,10 +16,8 @@ internal static class ConnectCommand
         var command = new Command("connect", "Establish many connections, keep them, and see that they live.") { connections, rate, hold, exchange };
         common.AddTo(command, sends: true);
         common.AddProtocolTo(command);
-        command.Validators.Add(result =>
-        {
-            if (result.GetValue(exchange) > 0 && result.GetValue(connections) % 2 != 0) result.AddError("--connections: with --exchange their number is even");
-        });
+        CommonOptions.Require(
+            command, result => result.GetValue(exchange) > 0 && result.GetValue(connections) % 2 != 0 ? "--connections: with --exchange their number is even" : null);
         command.SetAction(parse =>
         {
             var devices = CommonOptions.CountOf(parse, connections);

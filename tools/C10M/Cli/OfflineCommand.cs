@@ -20,10 +20,9 @@ internal static class OfflineCommand
         var wait = Units.Duration("--wait", "between filling and draining", TimeSpan.Zero, CommonOptions.LongestRun);
         var command = new Command("offline", "Fill mailboxes of absent recipients, then log them in and drain them.") { mailboxes, messages, senders, window, rate, wait };
         common.AddTo(command, sends: true);
-        command.Validators.Add(result =>
-        {
-            if (result.GetValue(mailboxes) * result.GetValue(messages) > MostMessages) result.AddError($"--messages: at most {MostMessages} for all mailboxes together");
-        });
+        CommonOptions.Require(
+            command,
+            result => result.GetValue(mailboxes) * result.GetValue(messages) > MostMessages ? $"--messages: at most {MostMessages} for all mailboxes together" : null);
         command.SetAction(parse =>
         {
             var recipients = CommonOptions.CountOf(parse, mailboxes);

@@ -26,10 +26,7 @@ internal static class PhasesCommand
         };
         common.AddTo(command, sends: true);
         common.AddOperatorTo(command);
-        command.Validators.Add(result =>
-        {
-            if (result.GetValue(storm) > result.GetValue(connections)) result.AddError("--storm: no more devices than there are connections");
-        });
+        CommonOptions.Require(command, result => result.GetValue(storm) > result.GetValue(connections) ? "--storm: no more devices than there are connections" : null);
         command.SetAction(parse =>
         {
             var shape = Shape.Chatting(CommonOptions.CountOf(parse, connections), parse.GetValue(chatting));

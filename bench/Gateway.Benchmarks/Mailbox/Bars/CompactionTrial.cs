@@ -121,6 +121,7 @@ internal sealed class CompactionTrial : Trial
         into.Add(prefix + "written_by_accepted", end.WrittenBytes / accepted);
         into.Add(prefix + "written_with_zeros_by_accepted", (end.WrittenBytes + AllocatedOf(log) - allocatedAtStart) / accepted);
         into.Add(prefix + "truncated_segments", end.TruncatedSegments);
+        into.Add(prefix + "segments_used_again", end.SegmentsUsedAgain);
 
         void Wait()
         {
@@ -145,8 +146,12 @@ internal sealed class CompactionTrial : Trial
         }
     }
 
-    /// <summary>All segments that were ever made: what of them was written once with zeros, where the file system lets it.</summary>
-    private static long AllocatedOf(LogUnderTest log) => (log.Log.Counters.TruncatedSegments + log.Log.Counters.Segments) * SegmentBytes;
+    /// <summary>All segments whose file was ever made anew: what of them was written once with zeros, where the file system lets it.</summary>
+    private static long AllocatedOf(LogUnderTest log)
+    {
+        var counters = log.Log.Counters;
+        return (counters.TruncatedSegments + counters.Segments - counters.SegmentsUsedAgain) * SegmentBytes;
+    }
 
     /// <summary>A turn's share, as a reactor has it.</summary>
     private void Compact(LogUnderTest log)
@@ -154,7 +159,7 @@ internal sealed class CompactionTrial : Trial
         var partition = log.Partition;
         if (!partition.HasCompaction) return;
         partition.Compact(MovedBytesPerTurn);
-        for (var carried = 0; carried < CarriedPerTurn && partition.TryPeekCarried(out var device); carried++)
+        for (var carried = 0; carried < CarriedPerTurn && partition.TryPeekCarried(out var device, out _); carried++)
         {
             log.Append(new MailboxRecord
             {

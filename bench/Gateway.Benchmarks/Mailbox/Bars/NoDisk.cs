@@ -68,6 +68,8 @@ internal sealed class NoDisk : ILogFileSystem
         {
         }
 
+        public bool TryHold(bool alone) => true;
+
         public bool TryExtend(long bytes)
         {
             Length = Math.Max(Length, bytes);

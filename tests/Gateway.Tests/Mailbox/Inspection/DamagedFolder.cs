@@ -133,6 +133,8 @@ internal sealed class DamagedFolder : IDisposable
         return Math.Min(page, End);
     }
 
+    public static RecordSeal SealOf(long address) => RecordSeal.Of(RecordLayout.FormatVersion, MailboxHarness.Identity, address / SegmentBytes);
+
     public string SegmentOf(long address) => System.IO.Path.Combine(Path, SegmentHeader.FileName(address / SegmentBytes));
 
     public void Write(long address, ReadOnlySpan<byte> bytes) => WriteFile(SegmentOf(address), Header + address % SegmentBytes, bytes);
@@ -211,16 +213,19 @@ internal sealed class DamagedFolder : IDisposable
         {
             var bytes = File.ReadAllBytes(path);
             var first = Convert.ToInt64(System.IO.Path.GetFileNameWithoutExtension(path), 16) * SegmentBytes;
+            var seal = SealOf(first);
             for (var at = first == 0 ? RecordLayout.FirstAddress : 0; at < SegmentBytes;)
             {
                 var length = BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan((int)(Header + at)));
                 if (length == 0) return records;
-                if (length == RecordLayout.EndOfPage)
+                if (length == seal.EndOfPage)
                 {
                     at = (at | (PageBytes - 1)) + 1;
                     continue;
                 }
 
+                // Behind the end of a log whose file was used before lies what is not its own.
+                if (length > SegmentBytes - at - 4 || !seal.Holds(bytes.AsSpan((int)(Header + at + 4), (int)length))) return records;
                 var record = bytes.AsSpan((int)(Header + at + 4), (int)length);
                 var type = RecordLayout.TypeOf(record);
                 var hasSequence = type is RecordType.Message or RecordType.Receipt or RecordType.Moved or RecordType.AckUpTo or RecordType.Remove;

@@ -71,6 +71,7 @@ internal static class GoldenFolder
 
         Damage(folder, lost);
         using (var stopped = StoppedLog.Open(folder)) stopped.Repair(time);
+        foreach (var spare in Directory.GetFiles(folder, "*.spare")) File.Delete(spare);
         foreach (var quarantine in Directory.GetFiles(folder, "quarantine-*")) File.Delete(quarantine);
         File.Delete(Path.Combine(folder, "LOCK"));
 

@@ -323,6 +323,7 @@ public class RepairTests
         var record = folder.Read(late.Address + 4, late.Length);
         System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(record.AsSpan(RecordLayout.SequenceOffset), messages[0].Sequence - 1);
         System.Buffers.Binary.BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Compute(record.AsSpan(4)));
+        DamagedFolder.SealOf(late.Address).Apply(record);
         folder.Write(late.Address + 4, record);
 
         folder.RepairTo(folder.PendingWithout(r => r == late));
