@@ -146,13 +146,16 @@ export class QueueTable {
       setText(element.firstChild, `${row.name}: ${row.sentence}`);
       return;
     }
-    setAttribute(element, 'class', `${row.reactor < 0 ? 'queue' : 'part'} is-${row.standing}`);
+    const depths = this.history.of(row);
+    // Idle is what had nothing for the whole minute: a row whose size followed each second's depth would make the page jump.
+    const idle = !row.rates?.in10s && depths.every((d) => !d);
+    setAttribute(element, 'class', `${row.reactor < 0 ? 'queue' : 'part'} is-${row.standing}${idle ? ' is-idle' : ''}`);
     const [name, standing, graph, depth, into, out, age, toDrain] = element.children;
     if (row.reactor < 0) setAttribute(name.firstChild, 'aria-expanded', String(this.#open.has(row.name)));
     const pill = standing.firstChild;
     setText(pill.firstChild, shapes[row.standing] ?? '');
     setText(pill.lastChild, row.standing);
-    draw(graph.firstChild, this.history.of(row));
+    draw(graph.firstChild, depths);
     setText(depth.lastChild, format.count(row.depth));
     setText(into.lastChild, row.rates ? `${format.count(row.rates.in10s)}/s` : '');
     setText(out.lastChild, row.rates ? `${format.count(row.rates.out10s)}/s` : '');
