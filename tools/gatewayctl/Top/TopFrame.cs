@@ -90,9 +90,16 @@ internal static class TopFrame
         foreach (var alert in active.Take(MostAlerts))
         {
             var (queue, reactor, unit) = ((string)alert!["queue"]!, (int)alert["reactor"]!, (string)alert["unit"]!);
-            var of = (queue.Length > 0 ? $" {queue}" : "") + (reactor < 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"/{reactor}"));
-            yield return Line("red", $"  ▲ {alert["name"]}{of}: {Figures.Measured((double)alert["value"]!, unit)}, limit {Figures.Measured((double)alert["threshold"]!, unit)}, "
-                + $"for {Figures.Time(Math.Max(0, Math.Round((now - (DateTimeOffset)alert["since"]!).TotalSeconds)))}", width);
+            var of = (queue.Length > 0, reactor >= 0) switch
+            {
+                (true, true) => string.Create(CultureInfo.InvariantCulture, $" {queue}/{reactor}"),
+                (true, false) => $" {queue}",
+                (false, true) => string.Create(CultureInfo.InvariantCulture, $" of reactor {reactor}"),
+                _ => "",
+            };
+            var lasts = Figures.Time(Math.Max(0, Math.Round((now - (DateTimeOffset)alert["since"]!).TotalSeconds)));
+            yield return Line(
+                "red", $"  ▲ {alert["name"]}{of} for {lasts}: {Figures.Measured((double)alert["value"]!, unit)}, limit {Figures.Measured((double)alert["threshold"]!, unit)}", width);
             if (ReferenceEquals(alert, active[0])) yield return Line("grey", $"    usually: {string.Join("; ", alert["causes"]!.AsArray().Select(c => (string)c!))}", width);
         }
 
