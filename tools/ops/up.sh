@@ -117,10 +117,6 @@ await() {
     return 1
 }
 
-start node "$data" "$gateway" --data "$data/node" --native-listen "127.0.0.1:$native_port" --operator-listen "127.0.0.1:$operator_port" "${node_options[@]}"
-await '^(gateway ready)$' > /dev/null || exit 1
-native=$(await '^native +tcp://([0-9.:]+)$') && operator=$(await '^operator +http://([0-9.:]+)$') || exit 1
-
 # Alertmanager, if it is not installed, looks for its templates below the folder that it was unpacked into: tests/packages/fetch.sh.
 folder=$data
 [ -z "$bin" ] || folder=$(cd "$bin/../.." && pwd)
@@ -128,6 +124,12 @@ mkdir -p "$data/alertmanager" "$data/prometheus/rules"
 start alertmanager "$folder" prometheus-alertmanager --config.file="$root/tools/ops/alertmanager/alertmanager.yml" --storage.path="$data/alertmanager" \
     --web.listen-address="127.0.0.1:$alertmanager_port" --cluster.listen-address=
 alertmanager=$(await '.*msg="Listening on" address=([0-9.:]+).*') || exit 1
+
+# The node tells it of its own alerts, unless it is to tell somebody else.
+[[ " ${node_options[*]}" == *" --alert-webhook"[=\ ]* ]] || node_options+=("--alert-webhook=http://$alertmanager")
+start node "$data" "$gateway" --data "$data/node" --native-listen "127.0.0.1:$native_port" --operator-listen "127.0.0.1:$operator_port" "${node_options[@]}"
+await '^(gateway ready)$' > /dev/null || exit 1
+native=$(await '^native +tcp://([0-9.:]+)$') && operator=$(await '^operator +http://([0-9.:]+)$') || exit 1
 
 cp "$root"/tools/ops/prometheus/rules/*.yml "$data/prometheus/rules/"
 sed "s#127\\.0\\.0\\.1:5249#$operator#; s#127\\.0\\.0\\.1:9093#$alertmanager#" "$root/tools/ops/prometheus/prometheus.yml" > "$data/prometheus/prometheus.yml"
@@ -137,7 +139,7 @@ prometheus=$(await '.*msg="Listening on" address=([0-9.:]+).*') || exit 1
 
 cat << END
 node          tcp://$native
-operator      http://$operator/status   /metrics   /livez   /readyz
+operator      http://$operator/   /status   /metrics   /livez   /readyz
 prometheus    http://$prometheus/alerts
 alertmanager  http://$alertmanager/#/alerts
 data          $data${temporary:+ (goes with this command)}

@@ -8,8 +8,12 @@ internal enum RungKind
     C,
     /// <summary>A verb of this program.</summary>
     DotNet,
-    /// <summary>The node itself.</summary>
+    /// <summary>The node itself, with room for any load's logins.</summary>
     Gateway,
+    /// <summary>The node as it is shipped: everything not said has its default.</summary>
+    Shipped,
+    /// <summary>The same hosted by this program, so that its files and reactors can be held up.</summary>
+    Faulty,
 }
 
 /// <summary>One server program of the ladder.</summary>
@@ -43,6 +47,9 @@ internal sealed record Rung(string Name, RungKind Kind, string Program, int Thre
 
     /// <summary>Of the program, beside what its kind is always given.</summary>
     public string[] Options { get; init; } = [];
+
+    /// <summary>A node of another build. Null: of this one.</summary>
+    public string? NodeProgram { get; init; }
 
     /// <summary>Authenticated connections that are there all the time and do nothing.</summary>
     public int Idle { get; init; }

@@ -43,10 +43,13 @@ internal sealed class RungServer : IAsyncDisposable
     public static async Task<RungServer> StartAsync(Rung rung, string folder, CancellationToken stop, params string[] more)
     {
         Directory.CreateDirectory(folder);
-        var start = new ProcessStartInfo(ProgramOf(rung)) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder };
+        var start = new ProcessStartInfo(ProgramOf(rung))
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = rung.Kind == RungKind.Faulty, WorkingDirectory = folder,
+        };
         foreach (var argument in (string[])[.. ArgumentsOf(rung, folder), .. more]) start.ArgumentList.Add(argument);
         var secret = Path.Combine(folder, "secret");
-        if (rung.Kind != RungKind.Gateway) File.WriteAllText(secret, NodeSecret.Format(RandomNumberGenerator.GetBytes(NodeSecret.SecretBytes)));
+        if (rung.Kind is RungKind.C or RungKind.DotNet) File.WriteAllText(secret, NodeSecret.Format(RandomNumberGenerator.GetBytes(NodeSecret.SecretBytes)));
         var server = new RungServer(rung, new Process { StartInfo = start }, folder);
         try
         {
@@ -93,6 +96,13 @@ internal sealed class RungServer : IAsyncDisposable
         }
     }
 
+    /// <summary>A line to the program. The rung must be a faulty node.</summary>
+    public async Task TellAsync(string line)
+    {
+        await _process.StandardInput.WriteLineAsync(line);
+        await _process.StandardInput.FlushAsync();
+    }
+
     /// <summary>What a node's operator port answers. The rung must have one.</summary>
     public async Task<JsonNode> AskAsync(string path, CancellationToken stop) => JsonNode.Parse(await _operator!.GetStringAsync(new Uri(path, UriKind.Relative), stop))!;
 
@@ -126,14 +136,19 @@ internal sealed class RungServer : IAsyncDisposable
     private static string ProgramOf(Rung rung) => rung.Kind switch
     {
         RungKind.C => LadderPaths.CRung(rung.Program),
-        RungKind.DotNet => LadderPaths.Rungs,
-        _ => LadderPaths.Node,
+        RungKind.DotNet or RungKind.Faulty => LadderPaths.Rungs,
+        _ => rung.NodeProgram ?? LadderPaths.Node,
     };
 
     private static string[] ArgumentsOf(Rung rung, string folder) => rung.Kind switch
     {
         RungKind.C => ["--port", "0", "--secret", Path.Combine(folder, "secret")],
         RungKind.DotNet => ["rung", rung.Program, "--port", "0", "--secret", Path.Combine(folder, "secret")],
+        RungKind.Shipped or RungKind.Faulty =>
+        [
+            .. rung.Kind == RungKind.Faulty ? (string[])[Alerts.FaultyNode.Verb] : [], "--data", folder, "--native-listen", "127.0.0.1:0", "--operator-listen", "127.0.0.1:0",
+            "--reactors", rung.Program, "--log-level", "error", .. rung.Options,
+        ],
         _ =>
         [
             "--data", folder, "--native-listen", "127.0.0.1:0", "--operator-listen", "127.0.0.1:0", "--reactors", rung.Program, "--durability", "fsync",

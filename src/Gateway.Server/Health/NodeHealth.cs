@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using System.Net;
 using Gateway.Server.Health.Alerts;
 using Gateway.Server.Health.Flight;
 using Gateway.Server.Health.Top;
@@ -67,8 +68,7 @@ internal sealed class NodeHealth : IAsyncDisposable
         Dumps = new FlightDumps(node.Insight, keys, options.Data, time);
         _board = new AlertBoard(new Culprits(entry => entry.ShownAs(keys)));
         Webhook = new AlertWebhook(
-            AlertWebhook.DefaultHandler(), () => _thresholds,
-            new AlertIdentity(options.NativeListen.ToString(), $"http://{options.OperatorListen}/status", entry => entry.ShownAs(keys)), time, _log);
+            AlertWebhook.DefaultHandler(), () => _thresholds, AlertIdentity.At(options.OperatorListen, entry => entry.ShownAs(keys)), time, _log);
         Meter = new Meter(new MeterOptions(Metrics.NodeMeters.MeterName) { Scope = this });
         Meter.CreateObservableGauge("alert_active", ActiveAlerts, null, "1 while the alert is raised for a queue of any reactor, otherwise 0; /status names the culprit.");
     }
@@ -101,6 +101,9 @@ internal sealed class NodeHealth : IAsyncDisposable
     public Meter Meter { get; }
 
     internal AlertWebhook Webhook { get; }
+
+    /// <summary>Where the operator's interface is: alerts call the node by it.</summary>
+    public void AnswersAt(IPEndPoint endpoint) => Webhook.Identity = AlertIdentity.At(endpoint, Webhook.Identity.Show);
 
     public void Start()
     {

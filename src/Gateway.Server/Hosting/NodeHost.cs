@@ -73,6 +73,7 @@ internal sealed class NodeHost
                 using var reload = ReloadAtSignal(health, level, log);
                 health.Start();
                 await using var http = await OperatorServer.StartAsync(node, health, _options, keys, level, logs, Version, _time);
+                health.AnswersAt(http.Endpoint);
                 return await ServeAsync(node, http, log);
             }
             finally

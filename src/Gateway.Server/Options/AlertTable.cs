@@ -59,6 +59,9 @@ public static class AlertTable
     public static readonly Option<string> Webhook = OptionKinds.Url(
         "alert-webhook", "Alertmanager's address, as in http://127.0.0.1:9093: alerts are posted to /api/v2/alerts there");
 
+    public static readonly Option<string> Instance = OptionKinds.Live(OptionKinds.Word(
+        "alert-instance", "what posted alerts call this node: the instance that Prometheus knows it by; without it operator-listen, or this machine's name and that port"));
+
     public static readonly Option<TimeSpan> WebhookInterval = OptionKinds.Live(OptionKinds.Duration(
         "alert-webhook-interval", "1m", "1s", "1h", "between two posts of the same alerts; without alerts an empty one shows whether the receiver is there"));
 
@@ -66,6 +69,6 @@ public static class AlertTable
     public static IReadOnlyList<Option> All { get; } =
     [
         QueueDepth, QueueAge, QueueDrain, MailboxBacklog, MailboxDepth, Commit, Stall, LoginRate,
-        SenderRate, SlowReaders, Memory, ColdRead, After, ClearAfter, Webhook, WebhookInterval,
+        SenderRate, SlowReaders, Memory, ColdRead, After, ClearAfter, Webhook, Instance, WebhookInterval,
     ];
 }

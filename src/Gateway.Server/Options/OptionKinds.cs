@@ -16,6 +16,8 @@ internal static class OptionKinds
         ("ms", TimeSpan.TicksPerMillisecond),
     ];
 
+    private const int LongestWord = 255;
+
     private static readonly SearchValues<char> NumberCharacters = SearchValues.Create("0123456789.");
 
     private static readonly (string Unit, long Bytes)[] SizeUnits = [("GiB", 1L << 30), ("MiB", 1L << 20), ("KiB", 1L << 10), ("B", 1)];
@@ -154,6 +156,22 @@ internal static class OptionKinds
             error = text.Length == 0 || (Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https")
                 ? null
                 : $"'{text}' is not an address of HTTP, as in http://127.0.0.1:9093";
+            return error is null;
+        },
+    };
+
+    /// <summary>A name of one word, or empty for none.</summary>
+    public static Option<string> Word(string name, string help) => new()
+    {
+        Name = name,
+        Placeholder = "NAME",
+        Help = help,
+        DefaultText = "",
+        Formatter = word => word,
+        Parser = (string text, [NotNullWhen(true)] out string? value, [NotNullWhen(false)] out string? error) =>
+        {
+            value = text;
+            error = text.Length <= LongestWord && !text.Any(c => char.IsWhiteSpace(c) || char.IsControl(c)) ? null : $"'{text}' is not a name of one word, as in gateway-1:5249";
             return error is null;
         },
     };

@@ -12,8 +12,8 @@ namespace Gateway.Tests.EndToEnd;
 internal sealed class WireDevice : IDisposable
 {
     private readonly Socket _socket;
-    private readonly byte[] _out = new byte[Wire.MaxBodyBytesCeiling];
-    private byte[] _in = new byte[256 * 1024];
+    private byte[] _out = new byte[1024];
+    private byte[] _in = new byte[16 * 1024];
     private int _start;
     private int _end;
 
@@ -49,8 +49,11 @@ internal sealed class WireDevice : IDisposable
         return this;
     }
 
-    public void Send(Address to, ulong number, ReadOnlySpan<byte> body, ulong lowestOpen = 0, SendKind kind = SendKind.Message, uint expirySeconds = 0) =>
+    public void Send(Address to, ulong number, ReadOnlySpan<byte> body, ulong lowestOpen = 0, SendKind kind = SendKind.Message, uint expirySeconds = 0)
+    {
+        if (_out.Length < SendFrame.FrameBytes(body.Length)) _out = new byte[SendFrame.FrameBytes(body.Length)];
         SendRaw(_out.AsSpan(0, SendFrame.Write(_out, to, number, lowestOpen == 0 ? number : lowestOpen, expirySeconds, kind, body)));
+    }
 
     public void Acknowledge(ulong sequence) => SendRaw(_out.AsSpan(0, AcknowledgeFrame.Write(_out, sequence)));
 
@@ -79,37 +82,63 @@ internal sealed class WireDevice : IDisposable
     {
         while (true)
         {
-            ReadOnlySpan<byte> buffer = _in.AsSpan(_start, _end - _start);
-            var before = buffer.Length;
-            switch (FrameReader.TryRead(ref buffer, 1 << 20, out var type, out var payload))
-            {
-                case FrameStatus.Frame:
-                    var copy = payload.ToArray();
-                    _start += before - buffer.Length;
-                    return (type, copy);
-                case FrameStatus.TooLarge:
-                    throw new InvalidDataException("The node sent a frame above 1 MiB.");
-            }
+            if (Take() is { } frame) return frame;
+            if (!Receive()) return null;
+        }
+    }
 
-            if (_start > 0)
-            {
-                _in.AsSpan(_start, _end - _start).CopyTo(_in);
-                (_start, _end) = (0, _end - _start);
-            }
+    /// <summary>The next frame if it has arrived, otherwise null. Waits for nothing, so that one thread can play many devices.</summary>
+    /// <param name="ended">The node has closed.</param>
+    public (FrameType Type, byte[] Payload)? ReadArrived(out bool ended)
+    {
+        ended = false;
+        while (true)
+        {
+            if (Take() is { } frame) return frame;
+            if (!_socket.Poll(0, SelectMode.SelectRead)) return null;
+            if (Receive()) continue;
+            ended = true;
+            return null;
+        }
+    }
 
-            if (_end == _in.Length) Array.Resize(ref _in, _in.Length * 2);
-            int read;
-            try
-            {
-                read = _socket.Receive(_in.AsSpan(_end));
-            }
-            catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
-            {
+    /// <summary>A whole frame of what was received.</summary>
+    private (FrameType Type, byte[] Payload)? Take()
+    {
+        ReadOnlySpan<byte> buffer = _in.AsSpan(_start, _end - _start);
+        var before = buffer.Length;
+        switch (FrameReader.TryRead(ref buffer, 1 << 20, out var type, out var payload))
+        {
+            case FrameStatus.Frame:
+                var copy = payload.ToArray();
+                _start += before - buffer.Length;
+                return (type, copy);
+            case FrameStatus.TooLarge:
+                throw new InvalidDataException("The node sent a frame above 1 MiB.");
+            default:
                 return null;
-            }
+        }
+    }
 
-            if (read == 0) return null;
+    /// <summary>False at the end of the stream.</summary>
+    private bool Receive()
+    {
+        if (_start > 0)
+        {
+            _in.AsSpan(_start, _end - _start).CopyTo(_in);
+            (_start, _end) = (0, _end - _start);
+        }
+
+        if (_end == _in.Length) Array.Resize(ref _in, _in.Length * 2);
+        try
+        {
+            var read = _socket.Receive(_in.AsSpan(_end));
             _end += read;
+            return read > 0;
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
+        {
+            return false;
         }
     }
 

@@ -119,11 +119,11 @@ public sealed class AlertBoardTests
         var raised = Assert.Single(Look(new HealthSample
         {
             At = default, WallClock = default,
-            Counters = new NodeCounters([new ReactorCounters { Index = 0 }, new ReactorCounters { Index = 1, SinceTurn = TimeSpan.FromSeconds(4) }], default, 0),
+            Counters = new NodeCounters([new ReactorCounters { Index = 0 }, new ReactorCounters { Index = 1, SinceTurn = TimeSpan.FromSeconds(4), Sessions = 500 }], default, 0),
             Queues = [Queue("inbox", 120, reactor: 1, age: 3.9)],
         }));
         Assert.Equal(("ReactorStalled", 1), (raised.Kind.Name, raised.Reactor));
-        Assert.StartsWith("reactor 1 has not begun a turn for 4 s; its inbox: 120 queued", raised.Culprit, StringComparison.Ordinal);
+        Assert.Equal("reactor 1 has not begun a turn for 4 s; its inbox: 120 queued, the oldest for 3.9 s; 500 devices are at home there", raised.Culprit);
     }
 
     [Fact]

@@ -1,67 +1,77 @@
+using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
+using Gateway.Messaging;
 using Gateway.Protocol;
 using Gateway.Server;
 using Gateway.Server.Health;
 using Gateway.Server.Health.Alerts;
 using Gateway.Server.Node;
 using Gateway.Tests.EndToEnd;
+using Gateway.Tests.Health.Loads;
 using Gateway.Tests.Mailbox;
 using Gateway.Tests.Server;
 
 namespace Gateway.Tests.Health;
 
 /// <summary>
-/// A real node with its watch in this process, into which a fault is put. The thresholds are the same for every fault, low enough for a test's load and,
-/// where a busy machine could reach them by itself, far above that.
+/// A real node with its watch in this process, under the load of a hundred honest pairs, into which a fault is put. The thresholds are the same for every
+/// fault: low enough for a test's load, in about the proportions in which they are shipped, and, where a busy machine could reach them by itself, far above that.
 /// </summary>
 internal sealed class FaultBed : IAsyncDisposable
 {
+    public const int Pairs = 100;
+
+    private const int CrowdFrom = 5000;
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);
 
     private readonly TemporaryFolder _folder = new();
-    private readonly CapturedLog _log = new();
-    private readonly CancellationTokenSource _stop = new();
-    private readonly List<Task> _load = [];
-    private readonly List<IDisposable> _devices = [];
+    private readonly LoadThreads _threads = new();
+    private readonly List<WireDevice> _devices = [];
+    private readonly GatewayOptions _options;
+    private CapturedLog _log = new();
 
     private FaultBed(GatewayOptions options)
     {
         Files = new FaultyFileSystem(_folder.Path);
-        Options = options with { Data = _folder.Path };
-        Keys = OperatorFixture.Keys;
-        var logs = _log.Factory();
-        Node = new GatewayNode(Options, Keys, logs, TimeProvider.System) { OnLogOptions = log => log.FileSystem = Files };
-        Health = new NodeHealth(Node, Options, Keys, logs, TimeProvider.System, Tick);
+        _options = options with { Data = _folder.Path };
     }
 
-    public GatewayOptions Options { get; }
-    public NodeKeys Keys { get; }
+    public static NodeKeys Keys => OperatorFixture.Keys;
+
     public FaultyFileSystem Files { get; }
-    public GatewayNode Node { get; }
-    public NodeHealth Health { get; }
-    public int Port { get; private set; }
+    public GatewayNode Node { get; private set; } = null!;
+    public NodeHealth Health { get; private set; } = null!;
+    public IPEndPoint Endpoint { get; private set; } = null!;
 
-    /// <summary>Ends what <see cref="Load"/> runs.</summary>
-    public CancellationToken Stopped => _stop.Token;
+    /// <summary>As of the last start.</summary>
+    public Crowd Crowd { get; private set; } = null!;
 
-    public static async Task<FaultBed> StartAsync(Func<GatewayOptions, GatewayOptions>? with = null, Func<AlertThresholds, AlertThresholds>? thresholds = null)
+    /// <summary>What is repeated until the bed ends.</summary>
+    public LoadThreads Threads => _threads;
+
+    /// <param name="reactors">Of the node.</param>
+    /// <param name="with">Options that differ.</param>
+    /// <param name="thresholds">Likewise.</param>
+    /// <param name="pause">Of the crowd, between two messages of a pair; null: 100 ms.</param>
+    public static async Task<FaultBed> StartAsync(
+        int reactors, Func<GatewayOptions, GatewayOptions>? with = null, Func<AlertThresholds, AlertThresholds>? thresholds = null, TimeSpan? pause = null)
     {
         var limits = AlertThresholds.Default with
         {
             Commit = TimeSpan.FromSeconds(1),
-            Stall = TimeSpan.FromSeconds(3),
-            LoginRate = 100,
+            Stall = TimeSpan.FromSeconds(4),
+            LoginRate = 300,
             SenderRate = 400,
-            MailboxDepth = 300,
+            MailboxDepth = 4000,
             ColdRead = TimeSpan.FromSeconds(1),
             RaiseAfter = TimeSpan.FromSeconds(1),
         };
         var options = GatewayOptions.Default with
         {
             NativeListen = new IPEndPoint(IPAddress.Loopback, 0),
-            Reactors = 2,
+            Reactors = reactors,
             PinReactors = false,
             MaxConnections = 1000,
             SegmentSize = 8 << 20,
@@ -71,88 +81,99 @@ internal sealed class FaultBed : IAsyncDisposable
             Alerts = thresholds is null ? limits : thresholds(limits),
         };
         var bed = new FaultBed(with is null ? options : with(options));
-        await bed.Node.StartAsync(CancellationToken.None);
-        bed.Port = int.Parse(Regex.Match(bed.Node.EndpointLines[0], @"\d+$").Value, System.Globalization.CultureInfo.InvariantCulture);
-        bed.Health.Start();
+        await bed.StartNodeAsync(pause ?? TimeSpan.FromMilliseconds(100));
         return bed;
+    }
+
+    /// <summary>Ends the node as an operator would and starts it again over what it kept. What was logged before is forgotten.</summary>
+    public async Task RestartAsync(TimeSpan pause)
+    {
+        // Those who chatted do not come back: others will.
+        Crowd = null!;
+        await Health.DisposeAsync();
+        await Node.DisposeAsync();
+        _log.Dispose();
+        _log = new CapturedLog();
+        await StartNodeAsync(pause);
     }
 
     public static Address User(int number) => new(AddressKind.User, 15550000 + (ulong)number);
 
-    public WireDevice Connect(Address address, uint creditMessages = 256)
+    public static string Pseudonym(Address device) => Keys.Pseudonym(device);
+
+    /// <summary>A device whose home is this one; the first from a number on.</summary>
+    public Address HomedAt(int reactor, int from) =>
+        Enumerable.Range(from, 10_000).Select(User).First(d => HomeMap.HomeOf(d.Value, _options.Reactors) == reactor);
+
+    /// <summary>The last reactor: with one it is the only one.</summary>
+    public int LastReactor => _options.Reactors - 1;
+
+    public WireDevice Connect(Address address) => Connect(address, 256);
+
+    public WireDevice Connect(Address address, uint creditMessages)
     {
-        var device = new WireDevice(Port);
+        var device = new WireDevice(Endpoint);
         lock (_devices) _devices.Add(device);
         var key = new byte[DeviceKey.KeyBytes];
         Keys.DeriveDeviceKey(address, 0, key);
         return device.LogIn(address, key, creditMessages: creditMessages);
     }
 
-    /// <summary>Keeps something going until the bed ends; a device whose connection ends with the bed is no failure.</summary>
-    public void Load(Action step)
+    public Action Sender(Address from, Address to, int batch, TimeSpan pause) => FaultLoads.Sender(Connect(from), to, batch, () => _threads.Pause(pause));
+
+    /// <summary>Alerts that were raised, in their order, each as its line in the log.</summary>
+    public IReadOnlyList<string> Raised => [.. _log.Lines.Where(l => l.Contains("raised: ", StringComparison.Ordinal))];
+
+    /// <summary>The first alert's line in the log.</summary>
+    public async Task<string> FirstAlertAsync()
     {
-        _load.Add(Task.Factory.StartNew(
-            () =>
-            {
-                try
-                {
-                    while (!_stop.IsCancellationRequested) step();
-                }
-                catch (Exception) when (_stop.IsCancellationRequested)
-                {
-                    // The bed closed its connections.
-                }
-            },
-            TaskCreationOptions.LongRunning));
+        await UntilAsync(() => Raised.Count > 0, "no alert was raised");
+        return Raised[0];
     }
 
-    /// <summary>A device that sends in batches, each answered before the next.</summary>
-    public Action Sender(Address from, Address to, int batch, TimeSpan pause, string body = "hello")
-    {
-        var device = Connect(from);
-        var bytes = System.Text.Encoding.UTF8.GetBytes(body);
-        ulong number = 0;
-        return () =>
-        {
-            var lowest = number + 1;
-            for (var i = 0; i < batch; i++) device.Send(to, ++number, bytes, lowest);
-            for (var answered = 0; answered < batch;)
-            {
-                if (device.Read() is not { } frame) throw new EndOfStreamException("The node closed a sender's connection.");
-                // What is refused, for now, is given up with the next batch: a flood does not mind.
-                if (frame.Type is FrameType.Accepted or FrameType.Refused) answered++;
-                else if (frame.Type == FrameType.Error) throw new InvalidDataException("The node closes a sender's connection.");
-            }
-
-            Stopped.WaitHandle.WaitOne(pause);
-        };
-    }
-
-    /// <summary>The first alert's line in the log, and how long after this call it was there.</summary>
-    public async Task<(string Line, TimeSpan After)> FirstAlertAsync(TimeSpan? deadline = null)
+    /// <summary>Waits for something that must come.</summary>
+    public async Task UntilAsync(Func<bool> condition, string otherwise)
     {
         var began = TimeProvider.System.GetTimestamp();
-        while (TimeProvider.System.GetElapsedTime(began) < (deadline ?? Deadline))
+        while (!condition())
         {
-            if (_log.Lines.FirstOrDefault(l => l.Contains("raised: ", StringComparison.Ordinal)) is { } line) return (line, TimeProvider.System.GetElapsedTime(began));
-            if (_load.FirstOrDefault(t => t.IsFaulted) is { } failed) await failed;
+            if (_threads.Failure is { } failure) throw failure;
+            if (TimeProvider.System.GetElapsedTime(began) > Deadline)
+                throw new TimeoutException($"{otherwise}: {string.Join(" | ", Health.Queues.Select(q => $"{q.Reading.Name} {q.Reading.Reactor}: {q.Text}"))} {string.Join(" | ", Raised)}");
             await Task.Delay(20);
         }
-
-        throw new TimeoutException($"No alert was raised. {string.Join(" | ", Health.Queues.Select(q => $"{q.Reading.Name} {q.Reading.Reactor}: {q.Text}"))}");
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        _threads.Stop();
         Files.OnSync = null;
         Files.OnRead = null;
         lock (_devices) _devices.ForEach(d => d.Dispose());
-        await Task.WhenAll(_load.Select(t => t.ContinueWith(_ => { }, TaskScheduler.Default)));
+        _threads.Dispose();
         await Health.DisposeAsync();
         await Node.DisposeAsync();
         _log.Dispose();
-        _stop.Dispose();
         _folder.Dispose();
+    }
+
+    private async Task StartNodeAsync(TimeSpan pause)
+    {
+        var logs = _log.Factory();
+        Node = new GatewayNode(_options, Keys, logs, TimeProvider.System) { OnLogOptions = log => log.FileSystem = Files };
+        Health = new NodeHealth(Node, _options, Keys, logs, TimeProvider.System, Tick);
+        await Node.StartAsync(CancellationToken.None);
+        Endpoint = new IPEndPoint(IPAddress.Loopback, int.Parse(Regex.Match(Node.EndpointLines[0], @"\d+$").Value, CultureInfo.InvariantCulture));
+        var crowd = Crowd = new Crowd(Connect, Pairs, i => User(CrowdFrom + i));
+        // The watch starts once everybody is in: to a test's threshold two hundred logins at once are a storm.
+        Health.Start();
+        var ended = false;
+        _threads.Repeat(() =>
+        {
+            // A crowd whose node was ended has gone with it.
+            ended |= crowd != Crowd;
+            if (!ended) crowd.Step();
+            _threads.Pause(ended ? Timeout.InfiniteTimeSpan : pause);
+        });
     }
 }

@@ -38,6 +38,7 @@ public sealed class ReloadTests : IDisposable
     [InlineData("""{ "alert-queue-age": "inbox=1s" }""", "gateway.json: alert-queue-age: 'inbox=1s' is not a limit for all queues followed by those of single ones, as in off,inbox=5s")]
     [InlineData("""{ "alert-queue-depth": "101%" }""", "gateway.json: alert-queue-depth: '101%' is neither a number of entries nor a part of the capacity, as in 1000 or 80%")]
     [InlineData("""{ "alert-webhook": "alertmanager" }""", "gateway.json: alert-webhook: 'alertmanager' is not an address of HTTP, as in http://127.0.0.1:9093")]
+    [InlineData("""{ "alert-instance": "node one" }""", "gateway.json: alert-instance: 'node one' is not a name of one word, as in gateway-1:5249")]
     public void What_is_wrong_with_a_threshold_is_said(string file, string error)
     {
         Write(file);
@@ -99,7 +100,7 @@ public sealed class ReloadTests : IDisposable
     [Fact]
     public async Task The_queues_that_limits_may_name_are_those_that_a_node_has()
     {
-        await using var bed = await FaultBed.StartAsync();
+        await using var bed = await FaultBed.StartAsync(reactors: 1);
         Assert.Equal(QueueNames.All.Order(StringComparer.Ordinal), bed.Node.GetQueues().Select(q => q.Name).Distinct().Order(StringComparer.Ordinal));
     }
 

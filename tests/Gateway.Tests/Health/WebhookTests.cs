@@ -23,7 +23,7 @@ public sealed class WebhookTests : IAsyncLifetime, IDisposable
     public Task InitializeAsync()
     {
         _webhook = new AlertWebhook(
-            _receiver, () => _thresholds, new AlertIdentity("node:5240", "http://node:5249/status", e => OperatorFixture.Keys.Pseudonym(e.Who!.Value)), TimeProvider.System,
+            _receiver, () => _thresholds, new AlertIdentity("node:5249", "http://node:5249/status", e => OperatorFixture.Keys.Pseudonym(e.Who!.Value)), TimeProvider.System,
             _log.Factory().CreateLogger("test"));
         return Task.CompletedTask;
     }
@@ -48,18 +48,33 @@ public sealed class WebhookTests : IAsyncLifetime, IDisposable
 
         var body = JsonNode.Parse(_webhook.BodyOf([active], [cleared], At(60), TimeSpan.FromSeconds(30)))!.AsArray();
 
-        Assert.Equal("""{"alertname":"MailboxBacklog","instance":"node:5240","queue":"mailbox_backlog","reactor":"2"}""", body[0]!["labels"]!.ToJsonString());
-        Assert.Equal("""{"alertname":"MailboxBacklog","instance":"node:5240","queue":"inbox"}""", body[1]!["labels"]!.ToJsonString());
+        Assert.Equal("""{"alertname":"MailboxBacklog","instance":"node:5249","severity":"warning","source":"node","queue":"mailbox_backlog","reactor":"2"}""", body[0]!["labels"]!.ToJsonString());
+        Assert.Equal("""{"alertname":"MailboxBacklog","instance":"node:5249","severity":"warning","source":"node","queue":"inbox"}""", body[1]!["labels"]!.ToJsonString());
         var notes = body[0]!["annotations"]!;
         Assert.Equal("MailboxBacklog: a mailbox holds much", (string?)notes["summary"]);
         Assert.Equal($"{OperatorFixture.Keys.Pseudonym(new Address(AddressKind.User, 77))} 900 entries", (string?)notes["top"]);
         Assert.Equal("30000 entries, threshold 20000", (string?)notes["value"]);
-        Assert.Equal("tools/ops/RUNBOOK.md#mailboxbacklog", (string?)notes["runbook"]);
+        Assert.Equal("tools/ops/RUNBOOK.md#mailboxbacklog", (string?)notes["runbook_url"]);
         Assert.Contains("does not acknowledge", (string?)notes["causes"], StringComparison.Ordinal);
         Assert.Equal("http://node:5249/status", (string?)body[0]!["generatorURL"]);
         Assert.Equal(At(0), (DateTimeOffset)body[0]!["startsAt"]!);
         // Four intervals from now, so that it ends by itself when nobody posts it again; and when it ended.
         Assert.Equal((At(180), At(90)), ((DateTimeOffset)body[0]!["endsAt"]!, (DateTimeOffset)body[1]!["endsAt"]!));
+    }
+
+    [Theory]
+    [InlineData("10.1.2.3:5249", "", "10.1.2.3:5249")]
+    [InlineData("[fe80::1]:5249", "", "[fe80::1]:5249")]
+    [InlineData("10.1.2.3:5249", "gateway-1.example:5249", "gateway-1.example:5249")]
+    [InlineData("0.0.0.0:5249", "gateway-1", "gateway-1")]
+    [InlineData("0.0.0.0:5249", "", "MACHINE:5249")]
+    [InlineData("[::]:5249", "", "MACHINE:5249")]
+    public void An_instance_is_the_operators_endpoint_unless_that_means_nothing_elsewhere_or_another_was_given(string endpoint, string given, string instance)
+    {
+        _webhook.Identity = AlertIdentity.At(IPEndPoint.Parse(endpoint), _webhook.Identity.Show);
+        _thresholds = _thresholds with { Instance = given };
+        var labels = JsonNode.Parse(_webhook.BodyOf([Active()], [], At(60), TimeSpan.FromSeconds(30)))![0]!["labels"]!;
+        Assert.Equal(instance.Replace("MACHINE", Environment.MachineName, StringComparison.Ordinal), (string?)labels["instance"]);
     }
 
     [Fact]

@@ -248,8 +248,10 @@ public class StaleBytesTests
         Assert.Equal(1, end / SegmentBytes);
         using var image = folder.Copy();
         var bytes = File.ReadAllBytes(image.Segments[1]);
-        stale.CopyTo(bytes, Header + end % SegmentBytes);
         var nextPage = (end | (PageBytes - 1)) + 1;
+        // The batch's mark stands behind its messages.
+        bytes.AsSpan((int)(Header + end % SegmentBytes), (int)(nextPage - end)).Clear();
+        stale.CopyTo(bytes, Header + end % SegmentBytes);
         onNextPage?.CopyTo(bytes, Header + nextPage % SegmentBytes);
         File.WriteAllBytes(image.Segments[1], bytes);
         using (var log = new MailboxHarness(image.Path, time: time))

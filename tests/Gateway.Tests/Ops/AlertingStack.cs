@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Gateway.Tests.Repository;
@@ -15,22 +14,25 @@ internal sealed partial class AlertingStack : IAsyncDisposable
     private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(2);
 
     private readonly HttpClient _http = new();
+    private readonly string _folder;
     private ChildProgram? _prometheus;
     private ChildProgram? _alertmanager;
 
+    private AlertingStack(string folder) => _folder = folder;
+
+    /// <summary>Once it scrapes.</summary>
     public Uri Prometheus { get; private set; } = null!;
     public Uri Alertmanager { get; private set; } = null!;
 
+    /// <summary>The Alertmanager alone, which a node's own alerts may come to before anybody scrapes it.</summary>
     /// <param name="folder">For configurations and data.</param>
-    /// <param name="node">The operator's endpoint of the node to be scraped.</param>
     /// <param name="receiver">Takes the notifications.</param>
-    public static async Task<AlertingStack> StartAsync(string folder, IPEndPoint node, NotificationReceiver receiver)
+    public static async Task<AlertingStack> StartAsync(string folder, NotificationReceiver receiver)
     {
-        var stack = new AlertingStack();
+        var stack = new AlertingStack(folder);
         try
         {
-            stack.Alertmanager = await stack.StartAlertmanagerAsync(folder, receiver);
-            stack.Prometheus = await stack.StartPrometheusAsync(folder, node);
+            stack.Alertmanager = await stack.StartAlertmanagerAsync(receiver);
             return stack;
         }
         catch
@@ -38,6 +40,27 @@ internal sealed partial class AlertingStack : IAsyncDisposable
             await stack.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Starts the Prometheus.</summary>
+    /// <param name="node">The operator's endpoint of the node to be scraped without a token, as a target.</param>
+    /// <param name="withToken">Another such; null: the shipped example of a job with a token stays a comment.</param>
+    /// <param name="tokenFile">Of that one.</param>
+    public async Task ScrapeAsync(string node, string? withToken = null, string? tokenFile = null)
+    {
+        Directory.CreateDirectory(Path.Combine(_folder, "rules"));
+        foreach (var rules in RuleFiles.Rules)
+            await File.WriteAllTextAsync(Path.Combine(_folder, "rules", Path.GetFileName(rules)), ForPattern().Replace(await File.ReadAllTextAsync(rules), "${1}2s"));
+        var text = await File.ReadAllTextAsync(Path.Combine(RuleFiles.Folder, "prometheus.yml"));
+        if (withToken is not null)
+            text = Put(Put(CommentedJobPattern().Replace(text, "  "), "gateway-1.example:5249", withToken), "credentials_file: gateway-1.token", $"credentials_file: {tokenFile}");
+        text = IntervalPattern().Replace(Put(Put(text, "127.0.0.1:5249", node), "127.0.0.1:9093", $"{Alertmanager.Authority}"), "${1}1s");
+        var config = Path.Combine(_folder, "prometheus.yml");
+        await File.WriteAllTextAsync(config, text);
+        _prometheus = ChildProgram.StartFile(
+            AlertingPackages.Prometheus, _folder,
+            [$"--config.file={config}", $"--storage.tsdb.path={Path.Combine(_folder, "prometheus")}", "--web.listen-address=127.0.0.1:0"], [("GOMAXPROCS", "1")]);
+        Prometheus = await AddressOfAsync(_prometheus);
     }
 
     /// <summary>The value of an expression that is to have one sample; null while it has none.</summary>
@@ -64,6 +87,23 @@ internal sealed partial class AlertingStack : IAsyncDisposable
         return [.. data.EnumerateArray()];
     }
 
+    /// <summary>Gives the Alertmanager these alerts, as Prometheus and nodes do.</summary>
+    public async Task PostAsync(byte[] alerts)
+    {
+        using var body = new ByteArrayContent(alerts);
+        body.Headers.ContentType = new("application/json");
+        using var answer = await _http.PostAsync(new Uri(Alertmanager, "api/v2/alerts"), body);
+        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
+    }
+
+    /// <summary>What the Prometheus says went wrong with the last scrape of this target; empty when nothing did, null before the first.</summary>
+    public async Task<string?> ScrapeErrorAsync(string target)
+    {
+        var data = await AskAsync(new Uri(Prometheus, "api/v1/targets"));
+        var found = data.GetProperty("data").GetProperty("activeTargets").EnumerateArray().SingleOrDefault(t => t.GetProperty("labels").GetProperty("instance").GetString() == target);
+        return found.ValueKind == JsonValueKind.Undefined || found.GetProperty("health").GetString() == "unknown" ? null : found.GetProperty("lastError").GetString();
+    }
+
     /// <summary>How many rules the Prometheus has loaded.</summary>
     public async Task<int> CountRulesAsync()
     {
@@ -78,31 +118,16 @@ internal sealed partial class AlertingStack : IAsyncDisposable
         if (_alertmanager is not null) await _alertmanager.DisposeAsync();
     }
 
-    private async Task<Uri> StartAlertmanagerAsync(string folder, NotificationReceiver receiver)
+    private async Task<Uri> StartAlertmanagerAsync(NotificationReceiver receiver)
     {
         var shipped = await File.ReadAllTextAsync(RepositoryRoot.File("tools", "ops", "alertmanager", "alertmanager.yml"));
-        var config = Path.Combine(folder, "alertmanager.yml");
+        var config = Path.Combine(_folder, "alertmanager.yml");
         var text = NotificationTimePattern().Replace(Put(shipped, "http://127.0.0.1:9095", receiver.Address), "${1}1s");
         await File.WriteAllTextAsync(config, text);
         _alertmanager = ChildProgram.StartFile(
             AlertingPackages.Alertmanager, AlertingPackages.AlertmanagerFolder,
-            [$"--config.file={config}", $"--storage.path={Path.Combine(folder, "alertmanager")}", "--web.listen-address=127.0.0.1:0", "--cluster.listen-address="], [("GOMAXPROCS", "1")]);
+            [$"--config.file={config}", $"--storage.path={Path.Combine(_folder, "alertmanager")}", "--web.listen-address=127.0.0.1:0", "--cluster.listen-address="], [("GOMAXPROCS", "1")]);
         return await AddressOfAsync(_alertmanager);
-    }
-
-    private async Task<Uri> StartPrometheusAsync(string folder, IPEndPoint node)
-    {
-        Directory.CreateDirectory(Path.Combine(folder, "rules"));
-        foreach (var rules in RuleFiles.Rules)
-            await File.WriteAllTextAsync(Path.Combine(folder, "rules", Path.GetFileName(rules)), ForPattern().Replace(await File.ReadAllTextAsync(rules), "${1}2s"));
-        var config = Path.Combine(folder, "prometheus.yml");
-        var shipped = await File.ReadAllTextAsync(Path.Combine(RuleFiles.Folder, "prometheus.yml"));
-        var text = IntervalPattern().Replace(Put(Put(shipped, "127.0.0.1:5249", $"{node}"), "127.0.0.1:9093", $"{Alertmanager.Authority}"), "${1}1s");
-        await File.WriteAllTextAsync(config, text);
-        _prometheus = ChildProgram.StartFile(
-            AlertingPackages.Prometheus, folder,
-            [$"--config.file={config}", $"--storage.tsdb.path={Path.Combine(folder, "prometheus")}", "--web.listen-address=127.0.0.1:0"], [("GOMAXPROCS", "1")]);
-        return await AddressOfAsync(_prometheus);
     }
 
     /// <summary>The shipped text with one thing in it replaced, which must be there.</summary>
@@ -112,13 +137,20 @@ internal sealed partial class AlertingStack : IAsyncDisposable
         return text.Replace(shipped, own, StringComparison.Ordinal);
     }
 
-    private static async Task<Uri> AddressOfAsync(ChildProgram program)
+    /// <summary>Where it listens, once it is ready; before that it answers 503.</summary>
+    private async Task<Uri> AddressOfAsync(ChildProgram program)
     {
         using var limit = new CancellationTokenSource(StartLimit);
         while (true)
         {
-            if (ListeningPattern().Match(program.Errors) is { Success: true } said) return new Uri($"http://{said.Groups[1].Value}/");
-            if (program.HasExited || limit.IsCancellationRequested) throw new InvalidOperationException($"It does not listen.\n{program.Output}\n{program.Errors}");
+            if (ListeningPattern().Match(program.Errors) is { Success: true } said)
+            {
+                var address = new Uri($"http://{said.Groups[1].Value}/");
+                using var answer = await _http.GetAsync(new Uri(address, "-/ready"), limit.Token);
+                if (answer.IsSuccessStatusCode) return address;
+            }
+
+            if (program.HasExited || limit.IsCancellationRequested) throw new InvalidOperationException($"It is not ready.\n{program.Output}\n{program.Errors}");
             await Task.Delay(20);
         }
     }
@@ -131,6 +163,10 @@ internal sealed partial class AlertingStack : IAsyncDisposable
         using var document = JsonDocument.Parse(text);
         return document.RootElement.Clone();
     }
+
+    /// <summary>What stands before each line of the shipped example of a job.</summary>
+    [GeneratedRegex(@"^  # (?=- job_name: | {2,}[a-z_-])", RegexOptions.Multiline)]
+    private static partial Regex CommentedJobPattern();
 
     [GeneratedRegex(@"msg=""Listening on"" address=(\S+)")]
     private static partial Regex ListeningPattern();

@@ -32,9 +32,18 @@ internal sealed class NotificationReceiver : IAsyncDisposable
         return receiver;
     }
 
-    /// <summary>Whether an alert of this name came to this path in this state: firing or resolved.</summary>
-    public bool Has(string path, string alert, string state) => _notifications.Any(n => n.Path == path && n.Body.GetProperty("alerts").EnumerateArray()
-        .Any(a => a.GetProperty("labels").GetProperty("alertname").GetString() == alert && a.GetProperty("status").GetString() == state));
+    /// <summary>Every alert of every notification so far, with where it went.</summary>
+    public IReadOnlyList<(string Path, JsonElement Alert)> Alerts =>
+        [.. _notifications.SelectMany(n => n.Body.GetProperty("alerts").EnumerateArray().Select(a => (n.Path, a)))];
+
+    /// <summary>Whether an alert of this name came to this path in this state, firing or resolved, and whether the node told it or Prometheus.</summary>
+    public bool Has(string path, string alert, string state, bool fromNode) => Alerts.Any(n =>
+        n.Path == path && NameOf(n.Alert) == alert && n.Alert.GetProperty("status").GetString() == state && IsNodes(n.Alert) == fromNode);
+
+    public static string NameOf(JsonElement alert) => alert.GetProperty("labels").GetProperty("alertname").GetString()!;
+
+    /// <summary>Whether the node itself told it, or else Prometheus.</summary>
+    public static bool IsNodes(JsonElement alert) => alert.GetProperty("labels").TryGetProperty("source", out var source) && source.GetString() == "node";
 
     public ValueTask DisposeAsync() => _web.DisposeAsync();
 }

@@ -1,4 +1,6 @@
 using System.Text.RegularExpressions;
+using Gateway.Server.Health.Alerts;
+using Gateway.Server.Options;
 using Gateway.Tests.Metrics;
 using Gateway.Tests.Repository;
 using Xunit;
@@ -29,6 +31,28 @@ public sealed partial class RuleTests
         var (exit, said) = Promtool.Run("", ["test", "rules", .. RuleFiles.Tests]);
         Assert.True(exit == 0, said);
         Assert.Equal(RuleFiles.Tests.Count, SuccessPattern().Count(said));
+    }
+
+    [PromtoolFact]
+    public void They_pass_whichever_group_is_evaluated_first()
+    {
+        // Groups have no order: what one reads of the other may be of the evaluation before.
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.File("rules"));
+        Directory.CreateDirectory(folder.File("tests"));
+        foreach (var file in RuleFiles.Rules) File.Copy(file, folder.File($"rules/{Path.GetFileName(file)}"));
+        var groups = RuleFiles.Tests.Select(f => Path.GetFileNameWithoutExtension(f)).Where(g => g != "recording").ToList();
+        foreach (var group in groups)
+        {
+            var text = File.ReadAllText(Path.Combine(RuleFiles.Folder, "tests", $"{group}.yml"));
+            Assert.Contains("\ntests:\n", text, StringComparison.Ordinal);
+            foreach (var order in new[] { $"gateway_recording, gateway_{group}", $"gateway_{group}, gateway_recording" })
+                File.WriteAllText(folder.File($"tests/{order}.yml"), text.Replace("\ntests:\n", $"\ngroup_eval_order: [{order}]\n\ntests:\n", StringComparison.Ordinal));
+        }
+
+        var (exit, said) = Promtool.Run("", ["test", "rules", .. Directory.GetFiles(folder.File("tests"))]);
+        Assert.True(exit == 0, said);
+        Assert.Equal(2 * groups.Count, SuccessPattern().Count(said));
     }
 
     [PromtoolFact]
@@ -80,6 +104,16 @@ public sealed partial class RuleTests
     }
 
     [Fact]
+    public void The_runbook_has_every_threshold_of_the_nodes_own_alerts_as_it_is_shipped()
+    {
+        var told = ThresholdPattern().Matches(File.ReadAllText(RunbookPath)).ToDictionary(m => m.Groups[2].Value, m => (Alert: m.Groups[1].Value, Default: m.Groups[3].Value));
+        Option[] others = [AlertTable.After, AlertTable.ClearAfter, AlertTable.Webhook, AlertTable.Instance, AlertTable.WebhookInterval];
+        Assert.Equal(AlertTable.All.Except(others).Select(o => (o.Name, o.DefaultText)).Order(), told.Select(t => (t.Key, t.Value.Default)).Order());
+        // WebhookFailing has none.
+        Assert.Equal(AlertKinds.All.Select(k => k.Name).Where(n => n != "WebhookFailing").Order(StringComparer.Ordinal), told.Select(t => t.Value.Alert).Distinct().Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void The_runbooks_links_lead_somewhere()
     {
         var runbook = File.ReadAllText(RunbookPath);
@@ -117,6 +151,9 @@ public sealed partial class RuleTests
 
     [GeneratedRegex(@"^\*\*[A-Z][a-z ]+\.\*\*", RegexOptions.Multiline)]
     private static partial Regex PartPattern();
+
+    [GeneratedRegex(@"^\| (\w+) \| .*\| `(alert-[a-z-]+)` (\S+) \|$", RegexOptions.Multiline)]
+    private static partial Regex ThresholdPattern();
 
     [GeneratedRegex(@"\]\(([^)]+)\)")]
     private static partial Regex LinkPattern();

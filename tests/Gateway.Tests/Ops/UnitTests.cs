@@ -51,6 +51,7 @@ public sealed partial class UnitTests : IDisposable
     {
         var unit = File.ReadAllText(Unit);
         Assert.Contains("\nType=notify\n", unit, StringComparison.Ordinal);
+        Assert.Contains("\nExecReload=/bin/kill -HUP $MAINPID\n", unit, StringComparison.Ordinal);
         Assert.Contains($"\nRestartPreventExitStatus={ExitCode.BadOptions}\n", unit, StringComparison.Ordinal);
         var stop = int.Parse(StopPattern().Match(unit).Groups[1].Value, CultureInfo.InvariantCulture);
         Assert.True(stop > GatewayOptions.Default.DrainTime.TotalSeconds + 10, $"{stop} s do not hold a drain");

@@ -36,6 +36,9 @@ public sealed partial class UpTests : IDisposable
         Assert.Contains("\"gateway_queues\"", await _http.GetStringAsync($"{urls[1]}/api/v1/rules"), StringComparison.Ordinal);
         var children = ChildrenOf(up.Id);
         Assert.Equal(3, children.Count);
+        // The node's own alerts go there too, under the name that Prometheus has for it.
+        Assert.Single(children, id => File.ReadAllText($"/proc/{id}/cmdline").Contains($"--alert-webhook={urls[2]}\0", StringComparison.Ordinal));
+        await UntilAsync($"{urls[1]}/api/v1/targets", t => t.Contains($"\"instance\":\"{urls[0]["http://".Length..]}\"", StringComparison.Ordinal));
 
         Signal(up.Id, Sigint);
 

@@ -27,7 +27,8 @@ internal sealed partial class NodeProcess : IAsyncDisposable
     public string Data { get; }
     /// <summary>Where devices find it; set before the start, it listens there.</summary>
     public IPEndPoint Native { get; set; } = new(IPAddress.Loopback, 0);
-    public IPEndPoint Operator { get; private set; } = new(IPAddress.Loopback, 0);
+    /// <summary>The operator's port; likewise.</summary>
+    public IPEndPoint Operator { get; set; } = new(IPAddress.Loopback, 0);
     public int NativePort => Native.Port;
     public ChildProgram Program => _program ?? throw new InvalidOperationException("The node is not started.");
     public byte[] Secret => Convert.FromHexString(File.ReadAllText(Path.Combine(Data, "secret")).Trim());

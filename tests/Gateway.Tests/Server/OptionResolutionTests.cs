@@ -295,6 +295,7 @@ public sealed class OptionResolutionTests : IDisposable
         "alert-queue-depth" => "70%,inbox=off",
         "alert-queue-age" or "alert-queue-drain" => "77s,inbox=off",
         "alert-webhook" => "http://127.0.0.1:9093",
+        "alert-instance" => "gateway-1:5249",
         "alert-commit" or "alert-stall" => "7s",
         _ when option.Placeholder == "DURATION" => "77s",
         _ when option.Placeholder is "COUNT" or "PERCENT" => "77",

@@ -30,7 +30,7 @@ def graph(title, *series, unit="short", steps=None, width=8, about="", stacked=F
         "type": "timeseries", "title": title, "description": about, "width": width, "height": HEIGHT, "series": series,
         "fieldConfig": {
             "defaults": {
-                "unit": unit, "min": 0 if stacked else None, "thresholds": thresholds(steps),
+                "unit": unit, **({"min": 0} if stacked else {}), "thresholds": thresholds(steps),
                 "custom": {
                     "lineWidth": 1, "fillOpacity": 20 if stacked else 5, "showPoints": "never", "spanNulls": False,
                     "stacking": {"mode": "normal" if stacked else "none", "group": "A"}, "thresholdsStyle": {"mode": "line" if steps else "off"},
@@ -38,7 +38,7 @@ def graph(title, *series, unit="short", steps=None, width=8, about="", stacked=F
             },
             "overrides": [],
         },
-        "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi", "sort": "desc"}},
+        "options": {"legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}, "tooltip": {"mode": "multi", "sort": "desc"}},
     }
 
 
@@ -148,7 +148,8 @@ ROWS = [
         graph("Log", (f"sum by (instance) (gateway_log_bytes{{{NODE}}})", "{{instance}} log"), (f"sum by (instance) (gateway_log_live_bytes{{{NODE}}})", "{{instance}} live"),
               (f"sum by (instance) (gateway_log_allocated_ahead_bytes{{{NODE}}})", "{{instance}} allocated ahead"), unit="bytes"),
         graph("Written", (rate("gateway_log_appended_bytes_total"), "{{instance}} appended"), (rate("gateway_log_written_bytes_total"), "{{instance}} written"), unit="Bps"),
-        graph("Segments", (f"sum by (instance) (gateway_log_segments{{{NODE}}})", "{{instance}} kept"), (rate("gateway_log_truncated_segments_total"), "{{instance}} taken away a second")),
+        graph("Segments", (f"sum by (instance) (gateway_log_segments{{{NODE}}})", "{{instance}} kept"), (rate("gateway_log_truncated_segments_total"), "{{instance}} taken away a second"),
+              (f"sum by (instance) (gateway_log_spare_segments{{{NODE}}})", "{{instance}} spare")),
         graph("Not yet durable", (f"sum by (instance) (gateway_log_uncommitted_bytes{{{NODE}}})", "{{instance}}"), unit="bytes"),
         graph("Processor", (rate("process_cpu_seconds_total"), "{{instance}} cores")),
         graph("Up since", (f"time() - max by (instance) (process_start_time_seconds{{{NODE}}})", "{{instance}}"), unit="s"),
@@ -188,7 +189,7 @@ def dashboard():
         "uid": "gateway", "title": "Gateway", "description": "Nodes judged by their queues. Made by tools/ops/grafana/dashboard.py.", "tags": ["gateway"],
         "schemaVersion": 39, "version": 1, "editable": True, "graphTooltip": 1, "timezone": "browser", "refresh": "30s", "time": {"from": "now-1h", "to": "now"},
         "templating": {"list": [
-            {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "current": {}, "options": [], "hide": 0},
+            {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "options": [], "hide": 0},
             variable("instance", "Node", 'label_values(gateway_ready{job="gateway"}, instance)'),
             variable("queue", "Queue", 'label_values(gateway_queue_depth{job="gateway"}, queue)'),
         ]},

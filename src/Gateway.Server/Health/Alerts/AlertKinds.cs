@@ -20,6 +20,9 @@ internal sealed record AlertKind(
     string Name, string? Queue, string Measure, string Unit, bool Lasts, IReadOnlyList<string> ExplainedBy, IReadOnlyList<string> Causes,
     Func<HealthSample, AlertThresholds, IEnumerable<AlertGauge>> Read)
 {
+    /// <summary>As the rule of the same name in Prometheus has it: warning, or critical for what wakes somebody.</summary>
+    public string Severity { get; init; } = "warning";
+
     public string Runbook => $"tools/ops/RUNBOOK.md#{Name.ToLowerInvariant()}";
 }
 
@@ -46,7 +49,7 @@ internal static class AlertKinds
             (s, t) => s.Senders.Take(1).Select(e => new AlertGauge("", e.Reactor, e.Value - e.Error, t.SenderRate))),
         new("ReactorStalled", "", "age", "seconds", false, [],
             ["the machine has too few free cores, or the virtual machine was stopped", "memory is swapped out", "a fault of the node: take a dump of its threads before the restart"],
-            (s, t) => s.Counters.Reactors.Select(r => new AlertGauge("", r.Index, r.SinceTurn.TotalSeconds, t.Stall.TotalSeconds))),
+            (s, t) => s.Counters.Reactors.Select(r => new AlertGauge("", r.Index, r.SinceTurn.TotalSeconds, t.Stall.TotalSeconds))) { Severity = "critical" },
         new("CommitSlow", QueueNames.Commits, "age", "seconds", true, [],
             ["the disk is shared with something that writes much", "the disk is failing: look at the kernel's log", "a cloud volume has used up its credit of operations"],
             (s, t) => [new AlertGauge(QueueNames.Commits, -1, s.Commit.TotalSeconds, t.Commit.TotalSeconds)]),
@@ -73,7 +76,7 @@ internal static class AlertKinds
             (s, t) => from q in s.Queues
                       let limit = t.QueueAge.Of(q.Reading.Name)
                       where limit is not null
-                      select new AlertGauge(q.Reading.Name, q.Reading.Reactor, q.Reading.OldestAge.TotalSeconds, limit.Value.TotalSeconds)),
+                      select new AlertGauge(q.Reading.Name, q.Reading.Reactor, q.Reading.OldestAge.TotalSeconds, limit.Value.TotalSeconds)) { Severity = "critical" },
         new("QueueNotDraining", null, "drain", "seconds", true, AnyCause,
             ["more comes than goes, for longer than a burst", "what empties the queue has become slower"],
             (s, t) => from q in s.Queues

@@ -22,6 +22,7 @@ public sealed record AlertThresholds
         RaiseAfter = values.Get(AlertTable.After);
         ClearAfter = values.Get(AlertTable.ClearAfter);
         Webhook = values.Get(AlertTable.Webhook);
+        Instance = values.Get(AlertTable.Instance);
         WebhookInterval = values.Get(AlertTable.WebhookInterval);
     }
 
@@ -69,6 +70,9 @@ public sealed record AlertThresholds
 
     /// <summary>Alertmanager's address, as in <c>http://127.0.0.1:9093</c>; empty: there is none.</summary>
     public string Webhook { get; init; }
+
+    /// <summary>What posted alerts call the node; empty: by its operator endpoint.</summary>
+    public string Instance { get; init; }
 
     /// <summary>Between two posts of the same, and between looks at whether the receiver is there.</summary>
     public TimeSpan WebhookInterval { get; init; }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Threading.Channels;
@@ -30,7 +31,7 @@ internal sealed class AlertWebhook : IAsyncDisposable
 
     private readonly HttpClient _http;
     private readonly Func<AlertThresholds> _thresholds;
-    private readonly AlertIdentity _identity;
+    private volatile AlertIdentity _identity;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly CancellationTokenSource _stop = new();
@@ -63,6 +64,13 @@ internal sealed class AlertWebhook : IAsyncDisposable
     /// <summary>How long nothing was taken, and why; zero while all is well or there is no webhook. Any thread.</summary>
     public (TimeSpan For, string Error) Failing =>
         Volatile.Read(ref _failure) is { } failure ? (_time.GetElapsedTime(failure.Since), failure.Error) : (TimeSpan.Zero, "");
+
+    /// <summary>How the node and its devices are called, from the next post on. Any thread.</summary>
+    public AlertIdentity Identity
+    {
+        get => _identity;
+        set => _identity = value;
+    }
 
     public void Start() => _loop = Task.Run(RunAsync);
 
@@ -194,7 +202,12 @@ internal sealed class AlertWebhook : IAsyncDisposable
 
     private PostedAlert Posted(Alert alert, DateTimeOffset end)
     {
-        var labels = new Dictionary<string, string> { ["alertname"] = alert.Kind.Name, ["instance"] = _identity.Instance };
+        // Name and instance as Prometheus has them, so that an Alertmanager sees that both speak of the same; the source tells them apart.
+        var (identity, given) = (_identity, _thresholds().Instance);
+        var labels = new Dictionary<string, string>
+        {
+            ["alertname"] = alert.Kind.Name, ["instance"] = given.Length > 0 ? given : identity.Instance, ["severity"] = alert.Kind.Severity, ["source"] = "node",
+        };
         if (alert.Queue.Length > 0) labels["queue"] = alert.Queue;
         if (alert.Reactor >= 0) labels["reactor"] = alert.Reactor.ToString(CultureInfo.InvariantCulture);
         return new PostedAlert(
@@ -203,12 +216,12 @@ internal sealed class AlertWebhook : IAsyncDisposable
             {
                 ["summary"] = $"{alert.Kind.Name}: {alert.Culprit}",
                 ["culprit"] = alert.Culprit,
-                ["top"] = string.Join(", ", alert.Top.Select(t => string.Create(CultureInfo.InvariantCulture, $"{_identity.Show(t)} {t.Value:0.#} {t.Unit}"))),
+                ["top"] = string.Join(", ", alert.Top.Select(t => string.Create(CultureInfo.InvariantCulture, $"{identity.Show(t)} {t.Value:0.#} {t.Unit}"))),
                 ["causes"] = string.Join("; ", alert.Kind.Causes),
                 ["value"] = string.Create(CultureInfo.InvariantCulture, $"{alert.Value:0.###} {alert.Kind.Unit}, threshold {alert.Threshold:0.###}"),
-                ["runbook"] = alert.Kind.Runbook,
+                ["runbook_url"] = alert.Kind.Runbook,
             },
-            alert.Since, end, _identity.StatusUrl);
+            alert.Since, end, identity.StatusUrl);
     }
 
     private static Uri AddressOf(string webhook) => new(webhook.EndsWith(Path, StringComparison.Ordinal) ? webhook : webhook.TrimEnd('/') + Path);
@@ -228,4 +241,14 @@ internal sealed class AlertWebhook : IAsyncDisposable
 /// <param name="Instance">The label.</param>
 /// <param name="StatusUrl">Where more is to be seen.</param>
 /// <param name="Show">A device's pseudonym.</param>
-internal sealed record AlertIdentity(string Instance, string StatusUrl, Func<Top.TopEntry, string> Show);
+internal sealed record AlertIdentity(string Instance, string StatusUrl, Func<Top.TopEntry, string> Show)
+{
+    /// <param name="endpoint">The operator's. One on all addresses has none that means anything elsewhere; then the machine's name stands for it.</param>
+    /// <param name="show">A device's pseudonym.</param>
+    public static AlertIdentity At(IPEndPoint endpoint, Func<Top.TopEntry, string> show)
+    {
+        var isEverywhere = endpoint.Address.Equals(IPAddress.Any) || endpoint.Address.Equals(IPAddress.IPv6Any);
+        var name = isEverywhere ? string.Create(CultureInfo.InvariantCulture, $"{Environment.MachineName}:{endpoint.Port}") : endpoint.ToString();
+        return new AlertIdentity(name, $"http://{name}/status", show);
+    }
+}

@@ -54,7 +54,9 @@ internal sealed class Culprits(Func<TopEntry, string> show)
     {
         var inbox = sample.Named("inbox").FirstOrDefault(q => q.Reading.Reactor == reactor);
         return $"reactor {Text(reactor)} has not begun a turn for {Figures.Time(seconds)}"
-            + (inbox is null ? "" : $"; its inbox: {inbox.Text}")
+            // Rates tell of the seconds before: what stands still has none, and no delay that follows from them.
+            + (inbox is null or { Reading.Depth: 0 } ? "" : $"; its inbox: {Figures.Count(inbox.Reading.Depth)} queued, the oldest for {Figures.Time(inbox.Reading.OldestAge.TotalSeconds)}")
+            + (sample.Counters.Reactors.FirstOrDefault(r => r.Index == reactor) is { Sessions: > 0 } held ? $"; {Figures.Count(held.Sessions)} devices are at home there" : "")
             + (sample.Counters.Reactors.Count > 1 && sample.Counters.Reactors.Count(r => r.SinceTurn.TotalSeconds >= seconds / 2) is var others and > 1
                 ? $"; {Text(others)} reactors stand still, which points at the machine" : "");
     }
