@@ -61,6 +61,14 @@ internal sealed class CommonOptions
     /// <summary>A client with the operator's rights.</summary>
     public OperatorClient OperatorOf(ParseResult parse, CtlEnvironment environment) => new(parse.GetValue(Node)!, SecretOf(parse, environment));
 
+    /// <summary>A client that looks: with a token for that when the secret is there, and without one, which is enough on the node's own machine.</summary>
+    public OperatorClient LookingOf(ParseResult parse, CtlEnvironment environment)
+    {
+        var named = parse.GetResult(Secret) is { Implicit: false };
+        var there = named || File.Exists(environment.Resolve(parse.GetValue(Secret)!));
+        return new OperatorClient(parse.GetValue(Node)!, there ? SecretOf(parse, environment) : null, OperatorClient.LookLabel);
+    }
+
     public byte[] SecretOf(ParseResult parse, CtlEnvironment environment) => SecretText.ReadSecret(environment.Resolve(parse.GetValue(Secret)!));
 
     /// <summary>Notes an error on the argument or option and returns what will not be looked at.</summary>

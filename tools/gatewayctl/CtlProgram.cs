@@ -8,6 +8,7 @@ using Gateway.Ctl.Messaging;
 using Gateway.Ctl.Operator;
 using Gateway.Ctl.Replay;
 using Gateway.Ctl.Tail;
+using Gateway.Ctl.Top;
 
 namespace Gateway.Ctl;
 
@@ -72,6 +73,8 @@ internal static class CtlProgram
             TailCommand.Create(common, environment),
             ReplayCommand.Create(common, environment),
             LogCommands.Create(common, environment),
+            TopCommand.Create(common, environment),
+            DumpCommand.Create(common, environment),
             TokenCommand.Create(common, environment),
         };
         foreach (var command in BackupCommands.Create(common, environment)) root.Add(command);

@@ -46,6 +46,7 @@ internal sealed class NodeHealth : IAsyncDisposable
     private volatile IReadOnlyList<QueueHealth> _queues = [];
     private volatile IReadOnlyList<Alert> _alerts = [];
     private volatile IReadOnlyList<TopEntry> _sockets = [];
+    private long _longestCommitTicks;
     private Task _socketsAsked = Task.CompletedTask;
     private TimeSpan _socketsAskedAt;
     private Task _dump = Task.CompletedTask;
@@ -89,6 +90,9 @@ internal sealed class NodeHealth : IAsyncDisposable
     /// <summary>The active ones, nearest the cause first, then those cleared last.</summary>
     public IReadOnlyList<Alert> Alerts => _alerts;
 
+    /// <summary>Of the last tick, or how long one has been under way.</summary>
+    public TimeSpan LongestCommit => TimeSpan.FromTicks(Volatile.Read(ref _longestCommitTicks));
+
     public TopLists Top { get; }
 
     public FlightDumps Dumps { get; }
@@ -117,6 +121,7 @@ internal sealed class NodeHealth : IAsyncDisposable
         var thresholds = _thresholds;
         var sample = Sample(_time.GetElapsedTime(_startedAt, now), elapsed);
         _queues = sample.Queues;
+        Volatile.Write(ref _longestCommitTicks, sample.Commit.Ticks);
         var changes = _board.Evaluate(sample, thresholds);
         _alerts = _board.Alerts;
         foreach (var alert in changes) Log(alert);
@@ -181,7 +186,7 @@ internal sealed class NodeHealth : IAsyncDisposable
             WallClock = _time.GetUtcNow(),
             Queues = queues,
             Counters = counters,
-            Commit = LongestCommit(counters.Log, last.Log, elapsed),
+            Commit = CommitOf(counters.Log, last.Log, elapsed),
             AppendRate = _appends.PerSecond,
             ArrivalRate = _arrivals.PerSecond,
             SendRate = Top.SendRate,
@@ -198,7 +203,7 @@ internal sealed class NodeHealth : IAsyncDisposable
     /// The longest commit that ended in this tick. While one is under way, how long nothing has been committed, but not less than the last one took: a disk
     /// of three seconds a sync ends one in every third tick, and one that hangs ends none.
     /// </summary>
-    private TimeSpan LongestCommit(in LogCounters now, in LogCounters last, TimeSpan elapsed)
+    private TimeSpan CommitOf(in LogCounters now, in LogCounters last, TimeSpan elapsed)
     {
         var ended = _node.Insight.TakeLongestCommit();
         if (now.Commits != last.Commits)

@@ -6,20 +6,20 @@ namespace Gateway.Server.Operator;
 
 /// <summary>
 /// A queue in /status: its reading now, its rates as of the watch's last tick, null without one. Drain seconds are null unless it is empty or drains;
-/// the alert is that nearest the cause of those raised for it.
+/// the alert is that nearest the cause of those raised for it. Reactor -1: all reactors' together.
 /// </summary>
 internal sealed record QueueBody(
     string Name, int Reactor, long Depth, long Capacity, long HighMark, long In, long Out, double OldestAgeSeconds, QueueRatesBody? Rates, double? DrainSeconds,
-    bool Growing, string? Alert, string Text)
+    bool Growing, string? Alert, QueueStanding Standing, string Text)
 {
     public static QueueBody Of(QueueReading q, QueueHealth? seen, IReadOnlyList<Alert> alerts)
     {
         var health = new QueueHealth(q, seen?.Rates ?? default);
         var drain = seen is null && q.Depth > 0 ? double.PositiveInfinity : health.DrainSeconds;
+        var alert = alerts.FirstOrDefault(a => a.State == AlertState.Active && a.Queue == q.Name && (a.Reactor < 0 || q.Reactor < 0 || a.Reactor == q.Reactor));
         return new QueueBody(
             q.Name, q.Reactor, q.Depth, q.Capacity, q.HighMark, q.In, q.Out, Math.Round(q.OldestAge.TotalSeconds, 3), seen is null ? null : QueueRatesBody.Of(seen.Rates),
-            double.IsFinite(drain) ? Math.Round(drain, 1) : null, health.Motion == QueueMotion.Growing,
-            alerts.FirstOrDefault(a => a.State == AlertState.Active && a.Queue == q.Name && (a.Reactor < 0 || a.Reactor == q.Reactor))?.Kind.Name, health.Text);
+            double.IsFinite(drain) ? Math.Round(drain, 1) : null, health.Motion == QueueMotion.Growing, alert?.Kind.Name, QueueStandings.Of(health, alert is not null), health.Text);
     }
 }
 

@@ -53,10 +53,15 @@ internal sealed class HealthEndpoints(INode node, NodeHealth health, NodeKeys ke
         var queues = node.GetQueues();
         var seen = health.Queues.ToDictionary(q => (q.Reading.Name, q.Reading.Reactor));
         var alerts = health.Alerts;
+        var totals = StatusTotals.Of(counters);
+        List<string> reasons = [.. Reasons(readiness, counters, queues)];
+        IReadOnlyList<QueueBody> together = [.. QueueSums.Of(queues, seen).Select(q => QueueBody.Of(q.Reading, q.Seen, alerts)).Order(QueueStandings.WorstFirst)];
         return new StatusBody(
-            readiness.State, readiness.State == NodeState.Ready, [.. Reasons(readiness, counters, queues)], version,
+            readiness.State, readiness.State == NodeState.Ready, reasons, version,
             Math.Round(time.GetElapsedTime(_startedAt).TotalSeconds, 3), node.EndpointLines, DurabilityBody.Of(options.Durability),
-            StatusTotals.Of(counters), counters.Log, CollectorBody.Now(), [.. queues.Select(q => QueueBody.Of(q, seen.GetValueOrDefault((q.Name, q.Reactor)), alerts))],
+            totals, counters.Log, CollectorBody.Now(), HeadlineBody.Of(readiness, reasons, alerts, together),
+            new BuffersBody(totals.BufferedBytes, options.BufferSoft, options.BufferHard), Math.Round(health.LongestCommit.TotalSeconds, 6),
+            counters.Mailboxes.MailboxesHolding, together, [.. queues.Select(q => QueueBody.Of(q, seen.GetValueOrDefault((q.Name, q.Reactor)), alerts))],
             [.. alerts.Select(a => AlertBody.Of(a, keys))]);
     }
 

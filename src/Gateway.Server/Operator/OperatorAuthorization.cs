@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Gateway.Server.Operator.Page;
 using Microsoft.AspNetCore.Http;
 
 namespace Gateway.Server.Operator;
@@ -63,11 +64,11 @@ internal sealed class OperatorAuthorization(NodeKeys keys, bool onLoopback)
             detail: "Requests under /ops carry 'Authorization: Bearer TOKEN'; gatewayctl derives the token from the node's secret.").ExecuteAsync(context);
     }
 
-    /// <summary>What is not known here takes the most under /ops, and looking elsewhere.</summary>
+    /// <summary>What is not known here takes the most under /ops, and looking elsewhere. The page's files are the same on every node: what they show they ask for.</summary>
     internal static OperatorScope Needed(HttpRequest request)
     {
         var path = request.Path;
-        if (Is("/livez") || Is("/readyz")) return OperatorScope.None;
+        if (Is("/livez") || Is("/readyz") || PageFiles.Holds(path)) return OperatorScope.None;
         if (Is("/metrics")) return OperatorScope.Scrape;
         if (!path.StartsWithSegments("/ops", StringComparison.OrdinalIgnoreCase)) return OperatorScope.Look;
         var looks = HttpMethods.IsGet(request.Method) && (Is("/ops/flight") || Is("/ops/top")) && !InsightEndpoints.AsksForAddresses(request);

@@ -89,7 +89,11 @@ internal sealed record DurabilityBody(Durability Mode, string Meaning)
 /// <summary>GET /status: open to anybody on this machine, so it names no device but by pseudonym.</summary>
 internal sealed record StatusBody(
     NodeState State, bool Ready, IReadOnlyList<string> Reasons, string Version, double UptimeSeconds, IReadOnlyList<string> Endpoints,
-    DurabilityBody Durability, StatusTotals Totals, LogCounters Log, CollectorBody Collector, IReadOnlyList<QueueBody> Queues, IReadOnlyList<AlertBody> Alerts);
+    DurabilityBody Durability, StatusTotals Totals, LogCounters Log, CollectorBody Collector, HeadlineBody Headline, BuffersBody Buffers, double LongestCommitSeconds,
+    IReadOnlyList<long> MailboxesHolding, IReadOnlyList<QueueBody> NodeQueues, IReadOnlyList<QueueBody> Queues, IReadOnlyList<AlertBody> Alerts);
+
+/// <summary>Held for connections, and the marks that it is held to.</summary>
+internal sealed record BuffersBody(long Bytes, long Soft, long Hard);
 
 /// <summary>Over all reactors. Mailboxes are those that hold something, windows the devices seen within 60 days.</summary>
 internal sealed record StatusTotals(

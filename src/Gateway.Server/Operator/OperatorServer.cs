@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Gateway.Server.Health;
 using Gateway.Server.Hosting;
 using Gateway.Server.Metrics;
+using Gateway.Server.Operator.Page;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -69,6 +70,7 @@ internal sealed class OperatorServer : IAsyncDisposable
         new HealthEndpoints(node, health, keys, options, version, time).Map(application);
         new InsightEndpoints(node, health, keys, time, logs.CreateLogger<InsightEndpoints>()).Map(application);
         new OperatorEndpoints(node, keys, level, logs.CreateLogger<OperatorEndpoints>()).Map(application);
+        PageEndpoints.Map(application);
 
         try
         {

@@ -21,7 +21,7 @@ public sealed class InsightApiTests
     [InlineData("GET", "/readyz", "none")]
     [InlineData("GET", "/metrics", "scrape")]
     [InlineData("GET", "/status", "look")]
-    [InlineData("GET", "/", "look")]
+    [InlineData("GET", "/", "none")]
     [InlineData("GET", "/anything", "look")]
     [InlineData("GET", "/ops/top?kind=senders", "look")]
     [InlineData("GET", "/ops/top?kind=senders&names=plain", "act")]

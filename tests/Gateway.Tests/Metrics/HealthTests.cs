@@ -60,7 +60,7 @@ public sealed class HealthTests : IAsyncLifetime
         var queue = JsonNode.Parse((await AskAsync("/status")).Body)!["queues"]!.AsArray().Single()!;
 
         Assert.Equal(
-            """{"name":"commits","reactor":3,"depth":4,"capacity":100,"highMark":95,"in":14,"out":10,"oldestAgeSeconds":1.235,"rates":null,"drainSeconds":null,"growing":false,"alert":null,"text":"4 queued, nothing comes or goes, the oldest for 1.2 s"}""",
+            """{"name":"commits","reactor":3,"depth":4,"capacity":100,"highMark":95,"in":14,"out":10,"oldestAgeSeconds":1.235,"rates":null,"drainSeconds":null,"growing":false,"alert":null,"standing":"resting","text":"4 queued, nothing comes or goes, the oldest for 1.2 s"}""",
             queue.ToJsonString());
     }
 

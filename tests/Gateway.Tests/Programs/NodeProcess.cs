@@ -37,9 +37,13 @@ internal sealed partial class NodeProcess : IAsyncDisposable
     /// <param name="data">Its data folder.</param>
     /// <param name="reactors">See <see cref="OneAndEightReactorsAttribute"/>.</param>
     /// <param name="options">Further ones, split at blanks.</param>
-    public static async Task<NodeProcess> StartSmallAsync(string data, int reactors, string options = "")
+    /// <param name="operatorHost">Where the operator's port is bound.</param>
+    public static async Task<NodeProcess> StartSmallAsync(string data, int reactors, string options = "", string operatorHost = "127.0.0.1")
     {
-        var node = new NodeProcess(data, ["--reactors", reactors.ToString(CultureInfo.InvariantCulture), .. Small, .. options.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
+        var node = new NodeProcess(data, ["--reactors", reactors.ToString(CultureInfo.InvariantCulture), .. Small, .. options.Split(' ', StringSplitOptions.RemoveEmptyEntries)])
+        {
+            Operator = new IPEndPoint(IPAddress.Parse(operatorHost), 0),
+        };
         try
         {
             await node.StartAsync();
