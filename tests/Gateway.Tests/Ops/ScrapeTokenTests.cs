@@ -43,6 +43,21 @@ public sealed class ScrapeTokenTests : IDisposable
         Assert.Equal(HttpStatusCode.Unauthorized, await AskAsync(node, HttpMethod.Get, "/metrics", new string('0', 64)));
     }
 
+    [Theory]
+    [InlineData("status")]
+    [InlineData("top", "--once")]
+    [InlineData("dump", "--print")]
+    public async Task Gatewayctl_looks_at_such_a_node_with_its_secret(params string[] command)
+    {
+        await using var node = await StartOnAllAddressesAsync();
+        string[] arguments = [.. command, "--node", $"http://127.0.0.1:{node.Operator.Port}"];
+        Assert.NotEqual(ExitCode.Ok, (await CtlRun.OfAsync(_folder, "", arguments)).ExitCode);
+
+        var run = await CtlRun.OfAsync(_folder, "", [.. arguments, "--secret", Path.Combine(node.Data, "secret")]);
+
+        Assert.Equal((ExitCode.Ok, ""), (run.ExitCode, run.Errors));
+    }
+
     [AlertingFact]
     public async Task Prometheus_scrapes_it_with_the_shipped_job_and_the_token_in_a_file_and_not_without()
     {

@@ -16,10 +16,10 @@ internal static class OperatorCommands
 
     private static Command Status(CommonOptions common, CtlEnvironment environment)
     {
-        var command = new Command("status", "readiness, version, uptime, durability; needs no secret");
+        var command = new Command("status", "readiness, version, uptime, durability; needs no secret on the node's own machine");
         command.SetAction(async (parse, cancel) =>
         {
-            using var node = new OperatorClient(parse.GetValue(common.Node)!, null);
+            using var node = common.LookingOf(parse, environment);
             var status = await node.GetAsync("/status", cancel);
             var reasons = string.Join("; ", status["reasons"]!.AsArray().Select(r => (string)r!));
             var rows = Rows("", "");
