@@ -63,6 +63,7 @@ export class Node {
   }
 
   #wake() {
+    if (document.hidden) clearTimeout(this.#timer);
     if (document.hidden || this.#halted) return;
     this.#failures = 0;
     this.#ask();
