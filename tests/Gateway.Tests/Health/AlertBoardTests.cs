@@ -152,7 +152,19 @@ public sealed class AlertBoardTests
             Mailboxes = [new TopEntry(TopKind.Mailbox, new Address(AddressKind.User, 77), "", 30_000, 0, "entries", 0, "")],
         });
         Assert.Equal(("MailboxBacklog", 30_000.0, 20_000.0), (raised.Kind.Name, raised.Value, raised.Threshold));
-        Assert.Contains("~77 alone holds 30 k; 1.2 k/s in against 0.5/s out", raised.Culprit, StringComparison.Ordinal);
+        Assert.Contains("31 k queued, 1.2 k/s in, 0.5/s out", raised.Culprit, StringComparison.Ordinal);
+        Assert.EndsWith("~77 alone holds 30 k", raised.Culprit, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_backlog_that_drains_is_told_with_what_comes_in_as_well()
+    {
+        var raised = Raise(new HealthSample
+        {
+            At = default, WallClock = default,
+            Queues = [Queue("mailbox_backlog", 2_000_000, inRate: 100, outRate: 1_200)],
+        });
+        Assert.EndsWith("100/s in against 1.2 k/s out", raised.Culprit, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -51,9 +51,10 @@ public sealed class ScrapeTokenTests : IDisposable
     {
         await using var node = await StartOnAllAddressesAsync();
         string[] arguments = [.. command, "--node", $"http://127.0.0.1:{node.Operator.Port}"];
-        Assert.NotEqual(ExitCode.Ok, (await CtlRun.OfAsync(_folder, "", arguments)).ExitCode);
+        using var elsewhere = new TemporaryFolder();
+        Assert.NotEqual(ExitCode.Ok, (await CtlRun.OfAsync(elsewhere, "", arguments)).ExitCode);
 
-        var run = await CtlRun.OfAsync(_folder, "", [.. arguments, "--secret", Path.Combine(node.Data, "secret")]);
+        var run = await CtlRun.OfAsync(elsewhere, "", [.. arguments, "--secret", Path.Combine(node.Data, "secret")]);
 
         Assert.Equal((ExitCode.Ok, ""), (run.ExitCode, run.Errors));
     }

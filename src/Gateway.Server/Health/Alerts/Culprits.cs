@@ -89,7 +89,8 @@ internal sealed class Culprits(Func<TopEntry, string> show)
         var deepest = sample.Mailboxes.FirstOrDefault(m => m.Reactor == queue.Reading.Reactor);
         return $"mailboxes of reactor {Text(queue.Reading.Reactor)}: {queue.Text}"
             + (deepest is null ? "" : $"; {show(deepest)} alone holds {Figures.Count(deepest.Value)}")
-            + $"; {Figures.Count(queue.Rates.In10s)}/s in against {Figures.Count(queue.Rates.Out10s)}/s out";
+            // The queue's own sentence has both rates when it grows or is steady.
+            + (queue.Motion is QueueMotion.Growing or QueueMotion.Steady ? "" : $"; {Figures.Count(queue.Rates.In10s)}/s in against {Figures.Count(queue.Rates.Out10s)}/s out");
     }
 
     private static IReadOnlyList<TopEntry> Best(IReadOnlyList<TopEntry> entries) => [.. entries.Take(5)];
