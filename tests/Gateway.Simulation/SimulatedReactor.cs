@@ -135,7 +135,8 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
         Enter();
         if (connection.IsLoggedIn)
         {
-            Home.OnTimeout(connection.Id, connection.Session, code);
+            // On its way to its home it has no session yet, and nobody to ask.
+            if (connection.Session != 0) Home.OnTimeout(connection.Id, connection.Session, code);
             return;
         }
 

@@ -87,7 +87,7 @@ internal sealed unsafe class LogDevice : StorageDeviceBase
     {
         // SAFETY: FASTER keeps the page's memory until this write's callback, and nothing below its end changes any more.
         new ReadOnlySpan<byte>(write.Source, write.Bytes).CopyTo(_staged);
-        Seal(_staged.AsSpan(0, write.Bytes), write.Address);
+        if (!TrySeal(_staged.AsSpan(0, write.Bytes), write.Address, out var at)) throw NotWhole(write, at);
         var bytes = write.Bytes;
         var end = write.Address + bytes;
         if (end > _writtenThrough)
@@ -124,24 +124,38 @@ internal sealed unsafe class LogDevice : StorageDeviceBase
     /// tell them apart, a page that is written to its end gets an end mark in place of the next length.
     /// The first record of the next page does not show it: under contention FASTER may leave a page that it would have fitted.
     /// </summary>
-    private void Seal(Span<byte> bytes, long address)
+    /// <param name="bytes">Of the write.</param>
+    /// <param name="address">Of the first.</param>
+    /// <param name="offset">False: where the bytes are no whole record.</param>
+    private bool TrySeal(Span<byte> bytes, long address, out int offset)
     {
         var seal = _segments.SealOf(address);
-        var offset = address < RecordLayout.FirstAddress ? (int)(RecordLayout.FirstAddress - address) : 0;
+        offset = address < RecordLayout.FirstAddress ? (int)(RecordLayout.FirstAddress - address) : 0;
         while (offset < bytes.Length)
         {
             var length = BinaryPrimitives.ReadUInt32LittleEndian(bytes[offset..]);
             if (length == 0 && ((address + bytes.Length) & (_segments.PageBytes - 1)) == 0)
             {
                 BinaryPrimitives.WriteUInt32LittleEndian(bytes[offset..], seal.EndOfPage);
-                return;
+                return true;
             }
 
-            if (length < RecordLayout.MailboxOffset || length > bytes.Length || RecordLayout.LogBytes((int)length) > bytes.Length - offset)
-                throw new LogFailedException($"The log's memory has a record of {length} bytes at address {address + offset}, in a write up to {address + bytes.Length}.");
+            if (length < RecordLayout.MailboxOffset || length > bytes.Length || RecordLayout.LogBytes((int)length) > bytes.Length - offset) return false;
             seal.Apply(bytes.Slice(offset + RecordLayout.LengthBytes, (int)length));
             offset += RecordLayout.LogBytes((int)length);
         }
+
+        return true;
+    }
+
+    /// <summary>Tells what is there now as well: whether a record was still being copied, or the memory is another page's by now, shows in that.</summary>
+    private LogFailedException NotWhole(in QueuedWrite write, int at)
+    {
+        // SAFETY: FASTER's pages stay allocated while the log is open.
+        var now = new ReadOnlySpan<byte>(write.Source, write.Bytes).Slice(at, Math.Min(8, write.Bytes - at));
+        return new LogFailedException(
+            $"The log's memory has no whole record at address {write.Address + at}, in a write from {write.Address} to {write.Address + write.Bytes} of a log written to {_writtenThrough}: "
+            + $"{Convert.ToHexString(_staged.AsSpan(at, now.Length))} when it was copied, {Convert.ToHexString(now)} now.");
     }
 
     public override void ReadAsync(int segmentId, ulong sourceAddress, IntPtr destinationAddress, uint readLength, DeviceIOCompletionCallback callback, object context)
