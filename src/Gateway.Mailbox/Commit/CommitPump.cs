@@ -124,7 +124,7 @@ internal sealed class CommitPump
             if (!work) return false;
         }
 
-        if (!Commit(_log.TailAddress)) return false;
+        if (!Commit(FasterInternals.TailOf(_log))) return false;
         if (reserve)
         {
             // In every mode: a sequence must not be given out twice, whatever the disk forgets.
@@ -141,7 +141,7 @@ internal sealed class CommitPump
 
     private bool Commit(long tail)
     {
-        FasterInternals.StartCommit(_log);
+        FasterInternals.StartCommit(_log, tail);
 
         // An appender inside FASTER's epoch may be the one to queue the last write, so the queue can be empty for a moment.
         while (_log.FlushedUntilAddress < tail)

@@ -132,7 +132,7 @@ public class FasterTrapTests
         var started = false;
         new Thread(() =>
         {
-            FasterInternals.StartCommit(log);
+            FasterInternals.StartCommit(log, FasterInternals.TailOf(log));
             Volatile.Write(ref started, true);
         }) { IsBackground = true }.Start();
         MailboxHarness.WaitFor(() => Volatile.Read(ref started));
@@ -148,11 +148,11 @@ public class FasterTrapTests
             [
                 "Boolean TryEnqueue(System.ReadOnlySpan`1[System.Byte], Int64 ByRef)",
                 "Boolean TryEnqueue[T](T, Int64 ByRef)",
+                "Int32 UnsafeGetLogPageSizeBits()",
                 "Int64 get_BeginAddress()",
                 "Int64 get_FlushedUntilAddress()",
                 "Int64 get_TailAddress()",
                 "Void .ctor(FASTER.core.FasterLogSettings, Microsoft.Extensions.Logging.ILogger)",
-                "Void Commit(Boolean)",
                 "Void Recover(Int64)",
             ],
             MembersUsed(typeof(FasterLog)).Order(StringComparer.Ordinal));

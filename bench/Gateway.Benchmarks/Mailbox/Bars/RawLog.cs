@@ -152,9 +152,9 @@ internal sealed class RawLog : IPairLog
     /// <summary>False when there was nothing to commit.</summary>
     private bool Commit()
     {
-        var tail = _log.TailAddress;
+        var tail = FasterInternals.TailOf(_log);
         if (tail <= _watermark.Through) return false;
-        FasterInternals.StartCommit(_log);
+        FasterInternals.StartCommit(_log, tail);
         while (_log.FlushedUntilAddress < tail)
         {
             if (!_device.Drain(_sync)) _pumpWake.Wait(timeoutMs: 100);
