@@ -3,13 +3,13 @@ using System.Text.Json.Nodes;
 
 namespace Gateway.Load.Measure;
 
-/// <summary>What the node says of itself to anybody who reaches its operator port: GET /status. One thread; waits for the answer, two seconds at most.</summary>
+/// <summary>What the node says of itself to anybody who reaches its operator port: GET /status. One thread; waits for the answer, ten seconds at most: a node that has just started answers its first question late on a busy machine.</summary>
 internal sealed class OperatorGauges : IDisposable
 {
     private readonly HttpClient _http;
 
     public OperatorGauges(Uri node) =>
-        _http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = node, Timeout = TimeSpan.FromSeconds(2) };
+        _http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = node, Timeout = TimeSpan.FromSeconds(10) };
 
     /// <summary>Null when the node does not answer, or not in this way.</summary>
     public NodeGauges? Read()
