@@ -8,15 +8,8 @@ namespace Gateway.Benchmarks.Alerts;
 /// <summary>The run as perf-reports/TEMPLATE.md wants it, and as JSON with every sample. Stateless.</summary>
 internal static class AlertsReport
 {
-    public static string JsonOf(RunFacts facts, AlertsSettings settings, IReadOnlyList<AlertSample> samples) => ReportText.JsonOf(new
+    public static string JsonOf(RunFacts facts, AlertsSettings settings, IReadOnlyList<AlertSample> samples) => ReportText.JsonOf(facts, new
     {
-        facts.Date,
-        facts.Command,
-        facts.Machine,
-        LadderPaths.Configuration,
-        facts.LoadAverageBefore,
-        facts.LoadAverageAfter,
-        facts.StolenSeconds,
         Rounds = settings.Rounds.Count,
         settings.Reactors,
         Samples = samples,

@@ -9,15 +9,8 @@ internal static class LadderReport
 {
     private const int BarWidth = 40;
 
-    public static string JsonOf(RunFacts facts, LadderSettings settings, IReadOnlyList<Sample> samples) => ReportText.JsonOf(new
+    public static string JsonOf(RunFacts facts, LadderSettings settings, IReadOnlyList<Sample> samples) => ReportText.JsonOf(facts, new
     {
-        facts.Date,
-        facts.Command,
-        facts.Machine,
-        LadderPaths.Configuration,
-        facts.LoadAverageBefore,
-        facts.LoadAverageAfter,
-        facts.StolenSeconds,
         Rounds = settings.Rounds.Count,
         TimeSeconds = settings.Rounds.Time.TotalSeconds,
         WarmupSeconds = settings.Rounds.Warmup.TotalSeconds,

@@ -83,15 +83,8 @@ internal sealed class PairRun(PairSettings settings, TextWriter progress) : IMea
         return text.ToString();
     }
 
-    public string JsonOf(RunFacts facts) => ReportText.JsonOf(new
+    public string JsonOf(RunFacts facts) => ReportText.JsonOf(facts, new
     {
-        facts.Date,
-        facts.Command,
-        facts.Machine,
-        LadderPaths.Configuration,
-        facts.LoadAverageBefore,
-        facts.LoadAverageAfter,
-        facts.StolenSeconds,
         One = settings.One.What,
         Other = settings.Other.What,
         Samples = _pairs.SelectMany(p => new[] { p.One, p.Other }),

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Gateway.Benchmarks.Ladder;
 
 namespace Gateway.Benchmarks.Reports;
 
@@ -11,5 +12,11 @@ internal static class ReportText
 
     public static void Line(this StringBuilder text, FormattableString line) => text.AppendLine(line.ToString(CultureInfo.InvariantCulture));
 
-    public static string JsonOf(object report) => JsonSerializer.Serialize(report, Indented) + "\n";
+    /// <summary>A report as JSON: the facts of the run, then what it found.</summary>
+    public static string JsonOf(RunFacts facts, object findings)
+    {
+        var report = JsonSerializer.SerializeToNode(new { Facts = facts, LadderPaths.Configuration }, Indented)!.AsObject();
+        foreach (var (name, value) in JsonSerializer.SerializeToNode(findings, Indented)!.AsObject().ToArray()) report[name] = value?.DeepClone();
+        return report.ToJsonString(Indented) + "\n";
+    }
 }

@@ -9,28 +9,18 @@ namespace Gateway.Benchmarks.Rivals;
 internal static class RivalsReport
 {
     public static string JsonOf(
-        RunFacts facts, string versions, RivalsSettings settings, IReadOnlyList<RivalSample> samples, IReadOnlyList<IdleSample> idle) => ReportText.JsonOf(new
+        RunFacts facts, string versions, RivalsSettings settings, IReadOnlyList<RivalSample> samples, IReadOnlyList<IdleSample> idle) => ReportText.JsonOf(facts, new
     {
-        Facts = new
+        Versions = versions,
+        Settings = new
         {
-            facts.Date,
-            facts.Command,
-            facts.Machine,
-            Versions = versions,
-            Settings = new
-            {
-                Rounds = settings.Rounds.Count,
-                settings.Rounds.Time,
-                settings.Rounds.Warmup,
-                settings.Loads,
-                settings.IdleSizes,
-                settings.Rest,
-            },
-            facts.LoadAverageBefore,
-            facts.LoadAverageAfter,
-            facts.StolenSeconds,
+            Rounds = settings.Rounds.Count,
+            settings.Rounds.Time,
+            settings.Rounds.Warmup,
+            settings.Loads,
+            settings.IdleSizes,
+            settings.Rest,
         },
-        LadderPaths.Configuration,
         Samples = samples,
         Idle = idle,
     });

@@ -10,15 +10,8 @@ namespace Gateway.Benchmarks.Mailbox.Bars;
 internal sealed class MailboxReport(
     RunFacts facts, MailboxSettings settings, IReadOnlyList<Trial> trials, IReadOnlyList<Reading> readings, IReadOnlyList<string> faults, IReadOnlyList<double> otherCores)
 {
-    public string Json() => ReportText.JsonOf(new
+    public string Json() => ReportText.JsonOf(facts, new
     {
-        facts.Date,
-        facts.Command,
-        facts.Machine,
-        LadderPaths.Configuration,
-        facts.LoadAverageBefore,
-        facts.LoadAverageAfter,
-        facts.StolenSeconds,
         Rounds = settings.Rounds.Count,
         TimeSeconds = settings.Rounds.Time.TotalSeconds,
         WarmupSeconds = settings.Rounds.Warmup.TotalSeconds,

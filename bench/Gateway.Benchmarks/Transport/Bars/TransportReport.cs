@@ -14,10 +14,8 @@ internal static class TransportReport
     /// <summary>Managed bytes an echo: a message's path makes none, but records are made as more are in use than ever before, a few KB in hundreds of thousands of echoes.</summary>
     private const double AllocatedLimit = 0.1;
 
-    public static string JsonOf(RunFacts facts, TransportSettings settings, IReadOnlyList<EchoSample> echoes, IReadOnlyList<ShuttleSample> shuttles) => ReportText.JsonOf(new
+    public static string JsonOf(RunFacts facts, TransportSettings settings, IReadOnlyList<EchoSample> echoes, IReadOnlyList<ShuttleSample> shuttles) => ReportText.JsonOf(facts, new
     {
-        Facts = facts,
-        LadderPaths.Configuration,
         Rounds = settings.Rounds.Count,
         TimeSeconds = settings.Rounds.Time.TotalSeconds,
         WarmupSeconds = settings.Rounds.Warmup.TotalSeconds,
