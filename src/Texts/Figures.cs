@@ -1,17 +1,23 @@
 using System.Globalization;
 
-namespace Gateway.Ctl.Top;
+#if TEXTS_OF_CTL
+namespace Gateway.Ctl.Texts;
+#else
+namespace Gateway.Server.Texts;
+#endif
 
-/// <summary>Figures in a few characters, as the node writes them in its sentences. Stateless.</summary>
+/// <summary>
+/// Figures as a person reads them aloud: two or three digits and a word for their size; in the node's sentences and in <c>gatewayctl top</c> alike. The
+/// operator's page has the same in JavaScript (Gateway.Server/Operator/Page/format.js). Stateless.
+/// </summary>
 internal static class Figures
 {
     public static string Count(double value) => value switch
     {
         < 9.95 => Text(value, "0.#"),
         < 9_999.5 => Text(value, "#,0"),
-        < 99_950 => Text(value / 1e3, "0.#") + " k",
         < 999_500 => Text(value / 1e3, "0") + " k",
-        < 99_950_000 => Text(value / 1e6, "0.#") + " M",
+        < 9_950_000 => Text(value / 1e6, "0.#") + " M",
         < 999_500_000 => Text(value / 1e6, "0") + " M",
         _ => Text(value / 1e9, "0.#") + " G",
     };

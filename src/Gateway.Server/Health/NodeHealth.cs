@@ -3,6 +3,7 @@ using System.Net;
 using Gateway.Server.Health.Alerts;
 using Gateway.Server.Health.Flight;
 using Gateway.Server.Health.Top;
+using Gateway.Server.Texts;
 using Microsoft.Extensions.Logging;
 
 namespace Gateway.Server.Health;

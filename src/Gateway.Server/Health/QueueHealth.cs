@@ -1,5 +1,5 @@
-using System.Globalization;
 using Gateway.Server.Metrics;
+using Gateway.Server.Texts;
 
 namespace Gateway.Server.Health;
 
@@ -67,41 +67,4 @@ internal sealed record QueueHealth(QueueReading Reading, QueueRates Rates)
             };
         }
     }
-}
-
-/// <summary>Figures as a person reads them aloud: two or three digits and a word for their size. Stateless.</summary>
-internal static class Figures
-{
-    public static string Count(double value) => value switch
-    {
-        < 9.95 => Text(value, value == Math.Floor(value) ? "0" : "0.0"),
-        < 999.5 => Text(value, "0"),
-        < 9_950 => Text(value / 1e3, "0.0") + " k",
-        < 999_500 => Text(value / 1e3, "0") + " k",
-        < 9_950_000 => Text(value / 1e6, "0.0") + " M",
-        < 999_500_000 => Text(value / 1e6, "0") + " M",
-        _ => Text(value / 1e9, "0.0") + " G",
-    };
-
-    public static string Time(double seconds) => seconds switch
-    {
-        double.PositiveInfinity => "never",
-        < 0.0995 => Text(seconds * 1e3, "0.#") + " ms",
-        < 0.9995 => Text(seconds * 1e3, "0") + " ms",
-        < 9.95 => Text(seconds, "0.#") + " s",
-        < 119.5 => Text(seconds, "0") + " s",
-        < 7_170 => Text(seconds / 60, "0") + " min",
-        < 172_800 => Text(seconds / 3600, "0.#") + " h",
-        _ => Text(seconds / 86_400, "0") + " d",
-    };
-
-    public static string Bytes(double bytes) => bytes switch
-    {
-        < 1024 => Text(bytes, "0") + " B",
-        < 1 << 20 => Text(bytes / (1 << 10), "0") + " KiB",
-        < 1 << 30 => Text(bytes / (1 << 20), "0.#") + " MiB",
-        _ => Text(bytes / (1 << 30), "0.##") + " GiB",
-    };
-
-    private static string Text(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 }

@@ -1,6 +1,6 @@
 using System.Globalization;
-using Gateway.Server.Health;
 using Gateway.Server.Health.Alerts;
+using Gateway.Server.Texts;
 
 namespace Gateway.Server.Operator;
 

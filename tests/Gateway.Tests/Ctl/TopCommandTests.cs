@@ -38,11 +38,11 @@ public sealed class TopCommandTests : IAsyncLifetime, IDisposable
         Assert.Equal((ExitCode.Ok, ""), (run.ExitCode, run.Errors));
         var lines = run.Output.TrimEnd('\n').Split('\n');
         Assert.Equal("▲ Problem: inbox of reactor 3", lines[0]);
-        Assert.StartsWith("  queue inbox of reactor 3: 1.2 k queued", lines[1], StringComparison.Ordinal);
+        Assert.StartsWith("  queue inbox of reactor 3: 1,234 queued", lines[1], StringComparison.Ordinal);
         Assert.Contains(lines, l => l.StartsWith("  ▲ QueueStuck inbox/3 for ", StringComparison.Ordinal) && l.EndsWith(" s: 6 s, limit 5 s", StringComparison.Ordinal));
         Assert.Contains(lines, l => l.StartsWith("    usually: what empties the queue stands still; ", StringComparison.Ordinal));
         var rows = lines.SkipWhile(l => !l.StartsWith("queue ", StringComparison.Ordinal)).Skip(1).ToList();
-        Assert.Matches(@"^inbox +▲ alert +1,234 +0 +0 +6 s +never +1\.2 k queued", rows[0]);
+        Assert.Matches(@"^inbox +▲ alert +1,234 +0 +0 +6 s +never +1,234 queued", rows[0]);
         Assert.Matches(@"^commits +○ empty +0 ", rows[1]);
         Assert.DoesNotContain('\e', run.Output);
         Assert.All(lines, l => Assert.True(l.Length <= 160, l));
@@ -66,7 +66,7 @@ public sealed class TopCommandTests : IAsyncLifetime, IDisposable
         WriteSecret();
         var plain = await RunAsync("top", "mailboxes", "--names", "plain");
 
-        Assert.Matches($@"{OperatorFixture.Keys.Pseudonym(Anna)} +12\.3 k entries +1 ", hidden.Output);
+        Assert.Matches($@"{OperatorFixture.Keys.Pseudonym(Anna)} +12 k entries +1 ", hidden.Output);
         Assert.DoesNotContain("15550001", hidden.Output, StringComparison.Ordinal);
         Assert.Equal(ExitCode.Usage, denied.ExitCode);
         Assert.Contains("15550001", plain.Output, StringComparison.Ordinal);

@@ -26,7 +26,7 @@ public sealed class AlertBoardTests
         var raised = Assert.Single(Look(Inbox(900)));
 
         Assert.Equal(("QueueBacklog", "inbox", 3, 900.0, 800.0), (raised.Kind.Name, raised.Queue, raised.Reactor, raised.Value, raised.Threshold));
-        Assert.Equal("queue inbox of reactor 3: 900 queued, nothing comes or goes, the oldest for 0 ms", raised.Culprit);
+        Assert.Equal("queue inbox of reactor 3: 900 queued, nothing comes or goes, the oldest for 0 s", raised.Culprit);
         Assert.Empty(Look(Inbox(950)));
         Assert.Equal(950, Assert.Single(_board.Alerts).Value);
     }
@@ -96,7 +96,7 @@ public sealed class AlertBoardTests
         }
 
         Assert.Equal(["CommitSlow", "QueueStuck", "QueueStuck"], changes.Select(a => a.Kind.Name));
-        Assert.Equal("the disk: a commit takes 6 s, 5.0 k records wait for it, 1 MiB/s are appended", changes[0].Culprit);
+        Assert.Equal("the disk: a commit takes 6 s, 5,000 records wait for it, 1 MiB/s are appended", changes[0].Culprit);
         Assert.Equal("commits", changes[1].Queue);
         Assert.Contains("it follows from CommitSlow: the disk", changes[1].Culprit, StringComparison.Ordinal);
     }
@@ -152,7 +152,7 @@ public sealed class AlertBoardTests
             Mailboxes = [new TopEntry(TopKind.Mailbox, new Address(AddressKind.User, 77), "", 30_000, 0, "entries", 0, "")],
         });
         Assert.Equal(("MailboxBacklog", 30_000.0, 20_000.0), (raised.Kind.Name, raised.Value, raised.Threshold));
-        Assert.Contains("31 k queued, 1.2 k/s in, 0.5/s out", raised.Culprit, StringComparison.Ordinal);
+        Assert.Contains("31 k queued, 1,200/s in, 0.5/s out", raised.Culprit, StringComparison.Ordinal);
         Assert.EndsWith("~77 alone holds 30 k", raised.Culprit, StringComparison.Ordinal);
     }
 
@@ -164,7 +164,7 @@ public sealed class AlertBoardTests
             At = default, WallClock = default,
             Queues = [Queue("mailbox_backlog", 2_000_000, inRate: 100, outRate: 1_200)],
         });
-        Assert.EndsWith("100/s in against 1.2 k/s out", raised.Culprit, StringComparison.Ordinal);
+        Assert.EndsWith("100/s in against 1,200/s out", raised.Culprit, StringComparison.Ordinal);
     }
 
     [Fact]

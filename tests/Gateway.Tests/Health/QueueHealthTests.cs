@@ -75,7 +75,7 @@ public sealed class QueueHealthTests
     [InlineData(0, 40_000, 40_000, QueueMotion.Empty, "empty, 40 k/s through")]
     [InlineData(12, 0, 0, QueueMotion.AtRest, "12 queued, nothing comes or goes, the oldest for 3 h")]
     [InlineData(120, 40_000, 40_100, QueueMotion.Steady, "120 queued, 40 k/s in and out, 3 ms delay")]
-    [InlineData(5_000, 1_000, 200, QueueMotion.Growing, "5.0 k queued, 1.0 k/s in, 200/s out, the oldest for 3 h, growing")]
+    [InlineData(5_000, 1_000, 200, QueueMotion.Growing, "5,000 queued, 1,000/s in, 200/s out, the oldest for 3 h, growing")]
     public void Every_other_queue_says_what_it_does_instead(long depth, double inRate, double outRate, object motion, string text)
     {
         var queue = Queue(depth, inRate, outRate, age: 3 * 3600);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Gateway.Ctl.Texts;
 using Spectre.Console;
 using static Gateway.Ctl.Operator.Cells;
 

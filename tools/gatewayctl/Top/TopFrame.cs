@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Gateway.Ctl.Texts;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 

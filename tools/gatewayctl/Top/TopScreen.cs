@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Gateway.Ctl.Texts;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Gateway.Server.Health.Top;
+using Gateway.Server.Texts;
 
 namespace Gateway.Server.Health.Alerts;
 

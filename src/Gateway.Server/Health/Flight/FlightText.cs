@@ -1,5 +1,6 @@
 using System.Globalization;
 using Gateway.Protocol;
+using Gateway.Server.Texts;
 using Gateway.Transport;
 
 namespace Gateway.Server.Health.Flight;

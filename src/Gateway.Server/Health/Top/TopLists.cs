@@ -1,4 +1,5 @@
 using System.Globalization;
+using Gateway.Server.Texts;
 
 namespace Gateway.Server.Health.Top;
 

@@ -1,11 +1,11 @@
-// Figures as a person reads them aloud: two or three digits and a word for their size. The node's own texts are written alike (Health/QueueHealth.cs).
+// Figures as a person reads them aloud: two or three digits and a word for their size. The node's own texts are written alike (src/Texts/Figures.cs).
 
 const digits = (value, places) => value.toLocaleString('en', { minimumFractionDigits: 0, maximumFractionDigits: places });
 
 export function count(value) {
   if (value < 9.95) return digits(value, 1);
   if (value < 9_999.5) return digits(value, 0);
-  if (value < 999_500) return `${digits(value / 1e3, value < 99_950 ? 1 : 0)} k`;
+  if (value < 999_500) return `${digits(value / 1e3, 0)} k`;
   if (value < 999_500_000) return `${digits(value / 1e6, value < 9_950_000 ? 1 : 0)} M`;
   return `${digits(value / 1e9, 1)} G`;
 }
