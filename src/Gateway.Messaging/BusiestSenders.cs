@@ -1,3 +1,5 @@
+using Gateway.Messaging.Queues;
+
 namespace Gateway.Messaging;
 
 /// <summary>A sender in a list of the busiest.</summary>
@@ -24,7 +26,6 @@ internal sealed class BusiestSenders
 {
     public const int Stride = 16;
 
-    private const int Tries = 64;
     private const int HalveEveryMs = 10_000;
 
     private readonly ulong[] _keys;
@@ -37,8 +38,7 @@ internal sealed class BusiestSenders
     private uint _random;
     private int _untilLook = 1;
 
-    /// <summary>Odd while something is being changed.</summary>
-    private int _version;
+    private SequenceLock _changes;
 
     /// <param name="counters">k.</param>
     /// <param name="stride">Looks at one send in so many; 1 at each.</param>
@@ -63,7 +63,7 @@ internal sealed class BusiestSenders
         if (nowMs - _halvedAtMs < HalveEveryMs) return;
         _halvedAtMs = nowMs;
         if (_total == 0) return;
-        BeginChange();
+        _changes.BeginChange();
         _total = 0;
         for (var i = 0; i < _used; i++)
         {
@@ -71,7 +71,7 @@ internal sealed class BusiestSenders
             _errors[i] >>= 1;
         }
 
-        EndChange();
+        _changes.EndChange();
     }
 
     /// <summary>Any thread. False: its owner was changing it all the while.</summary>
@@ -81,21 +81,13 @@ internal sealed class BusiestSenders
     {
         var copy = new SenderShare[_keys.Length];
         totals = default;
-        for (var tries = 0; tries < Tries; tries++)
+        for (var tries = 0; tries < SequenceLock.Tries; tries++)
         {
-            var version = Volatile.Read(ref _version);
-            if ((version & 1) != 0)
-            {
-                Thread.Yield();
-                continue;
-            }
-
+            if (!_changes.TryBeginRead(out var version)) continue;
             var used = Volatile.Read(ref _used);
             for (var i = 0; i < used; i++) copy[i] = new SenderShare(Volatile.Read(ref _keys[i]), Volatile.Read(ref _counts[i]), Volatile.Read(ref _errors[i]));
             var total = Volatile.Read(ref _total);
-            // What was read must not be read later than the version that vouches for it.
-            Interlocked.MemoryBarrier();
-            if (Volatile.Read(ref _version) != version) continue;
+            if (!_changes.Held(version)) continue;
             for (var i = 0; i < used; i++)
             {
                 if (copy[i].Sends > 0) into.Add(copy[i]);
@@ -110,7 +102,7 @@ internal sealed class BusiestSenders
 
     private void Look(ulong device)
     {
-        BeginChange();
+        _changes.BeginChange();
         _total += _stride;
         var place = _keys.AsSpan(0, _used).IndexOf(device);
         if (place < 0)
@@ -120,7 +112,7 @@ internal sealed class BusiestSenders
         }
 
         _counts[place] += _stride;
-        EndChange();
+        _changes.EndChange();
     }
 
     private int LeastCounter()
@@ -144,13 +136,4 @@ internal sealed class BusiestSenders
         _random ^= _random << 5;
         return 1 + (int)((ulong)_random * (uint)(2 * _stride - 1) >> 32);
     }
-
-    private void BeginChange()
-    {
-        _version++;
-        // The odd version is seen before anything of the change.
-        Interlocked.MemoryBarrier();
-    }
-
-    private void EndChange() => Volatile.Write(ref _version, _version + 1);
 }

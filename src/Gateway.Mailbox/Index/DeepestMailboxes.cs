@@ -1,3 +1,5 @@
+using Gateway.Mailbox.Queues;
+
 namespace Gateway.Mailbox.Index;
 
 /// <summary>
@@ -13,16 +15,14 @@ internal sealed class DeepestMailboxes
 
     public const int Places = 32;
 
-    private const int Tries = 64;
-
     private readonly ulong[] _mailboxes = new ulong[Places];
     private readonly long[] _depths = new long[Places];
     private int _used;
     private long _floor = Least;
     private long _missed = Least - 1;
 
-    /// <summary>Odd while places change hands; a depth alone is one word and changes at any time.</summary>
-    private int _version;
+    /// <summary>Of who has which place; a depth alone is one word and changes at any time.</summary>
+    private SequenceLock _changes;
 
     /// <summary>Owner: a mailbox that held so many entries holds so many now.</summary>
     public void Resize(ulong mailbox, long before, long after)
@@ -70,21 +70,13 @@ internal sealed class DeepestMailboxes
         Span<ulong> mailboxes = stackalloc ulong[Places];
         Span<long> depths = stackalloc long[Places];
         missed = 0;
-        for (var tries = 0; tries < Tries; tries++)
+        for (var tries = 0; tries < SequenceLock.Tries; tries++)
         {
-            var version = Volatile.Read(ref _version);
-            if ((version & 1) != 0)
-            {
-                Thread.Yield();
-                continue;
-            }
-
+            if (!_changes.TryBeginRead(out var version)) continue;
             var used = Volatile.Read(ref _used);
             for (var i = 0; i < used; i++) (mailboxes[i], depths[i]) = (Volatile.Read(ref _mailboxes[i]), Volatile.Read(ref _depths[i]));
             missed = Volatile.Read(ref _missed);
-            // What was read must not be read later than the version that vouches for it.
-            Interlocked.MemoryBarrier();
-            if (Volatile.Read(ref _version) != version) continue;
+            if (!_changes.Held(version)) continue;
             for (var i = 0; i < used; i++) into.Add((mailboxes[i], depths[i]));
             return true;
         }
@@ -119,26 +111,17 @@ internal sealed class DeepestMailboxes
 
     private void Take(int place, ulong mailbox, long depth)
     {
-        BeginChange();
+        _changes.BeginChange();
         (_mailboxes[place], _depths[place]) = (mailbox, depth);
         if (place == _used) _used++;
-        EndChange();
+        _changes.EndChange();
     }
 
     private void Forget(int place)
     {
-        BeginChange();
+        _changes.BeginChange();
         _used--;
         (_mailboxes[place], _depths[place]) = (_mailboxes[_used], _depths[_used]);
-        EndChange();
+        _changes.EndChange();
     }
-
-    private void BeginChange()
-    {
-        _version++;
-        // The odd version is seen before anything of the change; places change hands rarely, so the fence costs nothing that counts.
-        Interlocked.MemoryBarrier();
-    }
-
-    private void EndChange() => Volatile.Write(ref _version, _version + 1);
 }
