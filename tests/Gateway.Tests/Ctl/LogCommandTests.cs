@@ -54,7 +54,7 @@ public sealed class LogCommandTests : IDisposable
             log.Send(Anna.Value, "torn");
             log.Commit();
             source.CopyOver(torn);
-            Flip(torn.Segments[0], 4096 + log.LastPosition - 6);
+            SegmentFile.Flip(torn.Segments[0], SegmentFile.Header + log.LastPosition - 6);
         }
 
         var run = await CtlRun.OfAsync(_folder, "", "log", "verify", "--data", torn.Path);
@@ -231,17 +231,8 @@ public sealed class LogCommandTests : IDisposable
     {
         using var log = Gateway.Mailbox.Inspection.StoppedLog.Open(_data.Path);
         var address = log.List(0, 100).Where(e => e.Type == RecordType.Message).ElementAt(1).Place.Address;
-        Flip(_data.Segments[0], 4096 + address + 80);
+        SegmentFile.Flip(_data.Segments[0], SegmentFile.Header + address + 80);
         return address;
-    }
-
-    private static void Flip(string path, long offset)
-    {
-        using var file = File.Open(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
-        file.Position = offset;
-        var b = file.ReadByte();
-        file.Position = offset;
-        file.WriteByte((byte)(b ^ 1));
     }
 
     /// <summary>Three seconds pass whenever somebody looks.</summary>
