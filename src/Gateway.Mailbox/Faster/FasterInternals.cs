@@ -33,7 +33,7 @@ internal static class FasterInternals
     /// </summary>
     public static void KeepPagesEmpty(FasterLog log, int pages)
     {
-        var allocator = typeof(FasterLog).GetField("allocator", BindingFlags.Instance | BindingFlags.NonPublic)?.GetValue(log);
+        var allocator = AllocatorOf(log);
         var property = allocator?.GetType().GetProperty("EmptyPageCount")
             ?? throw new LogFailedException("This FASTER has no allocator with an EmptyPageCount; the log needs version 2.6.5.");
         property.SetValue(allocator, pages);
@@ -58,15 +58,9 @@ internal static class FasterInternals
         }
     }
 
-    /// <summary>How many commits FASTER still has on its books; for tests.</summary>
-    public static int CommitsInTheBooks(FasterLog log)
-    {
-        var requests = OngoingCommitRequests(log);
-        lock (requests) return requests.Count;
-    }
-
-    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "ongoingCommitRequests")]
-    private static extern ref Queue<(long Address, FasterLogRecoveryInfo Info)> OngoingCommitRequests(FasterLog log);
+    // Of a type that FASTER does not show.
+    private static object? AllocatorOf(FasterLog log) =>
+        typeof(FasterLog).GetField("allocator", BindingFlags.Instance | BindingFlags.NonPublic)?.GetValue(log);
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "epoch")]
     private static extern ref LightEpoch EpochOf(FasterLog log);
@@ -76,7 +70,7 @@ internal static class FasterInternals
     {
         public static Flushing Of(FasterLog log)
         {
-            var allocator = typeof(FasterLog).GetField("allocator", BindingFlags.Instance | BindingFlags.NonPublic)?.GetValue(log);
+            var allocator = AllocatorOf(log);
             var shift = allocator?.GetType().GetMethod(nameof(ShiftReadOnlyAddress), [typeof(long), typeof(bool)])
                 ?? throw new LogFailedException("This FASTER has no allocator that shifts its read-only address; the log needs version 2.6.5.");
             return new Flushing(EpochOf(log), shift.CreateDelegate<Func<long, bool, bool>>(allocator));

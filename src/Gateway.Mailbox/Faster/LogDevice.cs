@@ -119,7 +119,8 @@ internal sealed unsafe class LogDevice : StorageDeviceBase
 
     /// <summary>
     /// Gives a write's records their segment's seal, which an appender cannot: it does not know the address before FASTER has copied the record. A write
-    /// begins where a record or a page does and holds whole records, for FASTER flushes each stretch between two of its tails once.
+    /// begins where a record or a page does and holds whole records, for FASTER flushes each stretch between two tails of
+    /// <see cref="FasterInternals.TailOf"/> once.
     /// FASTER leaves zeros behind the last record of a page it has left. A lost write leaves zeros, or what the file held before. So that recovery can
     /// tell them apart, a page that is written to its end gets an end mark in place of the next length.
     /// The first record of the next page does not show it: under contention FASTER may leave a page that it would have fitted.
@@ -148,7 +149,7 @@ internal sealed unsafe class LogDevice : StorageDeviceBase
         return true;
     }
 
-    /// <summary>Tells what is there now as well: whether a record was still being copied, or the memory is another page's by now, shows in that.</summary>
+    /// <summary>Tells what is in memory now as well: where that differs, a record was still being copied, or the memory is another page's by now.</summary>
     private LogFailedException NotWhole(in QueuedWrite write, int at)
     {
         // SAFETY: FASTER's pages stay allocated while the log is open.
