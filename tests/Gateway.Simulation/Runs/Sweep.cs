@@ -7,13 +7,18 @@ public sealed class Sweep
     private readonly Lock _lock = new();
     private readonly List<int> _events = [];
     private readonly List<(int Seed, string Broken)> _failures = [];
+    private readonly Action<int, string>? _onBroken;
     private int _next;
     private bool _stops;
 
-    public Sweep(int first, int seeds)
+    /// <param name="first">Seed.</param>
+    /// <param name="seeds">How many from there on.</param>
+    /// <param name="onBroken">Told of each seed that broke something, and what, as it does; one call at a time, from any of the threads.</param>
+    public Sweep(int first, int seeds, Action<int, string>? onBroken = null)
     {
         _next = first;
         _last = first + seeds - 1;
+        _onBroken = onBroken;
     }
 
     public Coverage Coverage { get; } = new();
@@ -71,6 +76,7 @@ public sealed class Sweep
                 Coverage.Add(verdict.Run.Coverage);
                 if (verdict.Broken is null) continue;
                 _failures.Add((seed, verdict.Broken));
+                _onBroken?.Invoke(seed, verdict.Broken);
                 _stops |= _failures.Count >= maxFailures;
             }
         }

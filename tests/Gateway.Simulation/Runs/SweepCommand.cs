@@ -64,7 +64,8 @@ public static class SweepCommand
     private static int RunMany(int first, int seeds, int threads, Dictionary<string, int> options, TextWriter output)
     {
         var maxFailures = options.GetValueOrDefault("--until-failures", 5);
-        var sweep = new Sweep(first, seeds);
+        // Each at once: who interrupts a sweep of an hour keeps what it found.
+        var sweep = new Sweep(first, seeds, (failed, broken) => output.WriteLine($"seed {failed}: {broken}"));
         var clock = Stopwatch.StartNew();
         using (new Timer(_ => Tell(sweep, seeds, clock.Elapsed, output), null, ProgressEvery, ProgressEvery)) sweep.Run(threads, maxFailures);
         Tell(sweep, seeds, clock.Elapsed, output);
@@ -73,7 +74,6 @@ public static class SweepCommand
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"seeds {first} to {first + sweep.Done - 1}: {sweep.Events} events (median run {sweep.MedianEvents}), {sweep.Messages} messages, {sweep.Failures.Count} broken, {empty.Count} empty cells"));
-        foreach (var (failed, broken) in sweep.Failures) output.WriteLine($"seed {failed}: {broken}");
         if (sweep.Failures.Count != 0)
         {
             if (!options.ContainsKey("--brief")) output.WriteLine(Shortening.Explain(RunPlan.Draw(sweep.Failures[0].Seed), sweep.Failures[0].Broken));
