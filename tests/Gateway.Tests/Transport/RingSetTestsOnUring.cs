@@ -10,7 +10,8 @@ namespace Gateway.Tests.Transport;
 
 /// <summary>
 /// The rings of a reactor share an eventfd, and the flag that says which of them has deferred work may be stale: the kernel sets it a moment
-/// after it queued the work, when that may be done already, and takes it back only when it has some to do.
+/// after it queued the work, when that may be done already, and takes it back only when it has some to do. A ring at rest is not looked at until
+/// it signals.
 /// </summary>
 public sealed unsafe class RingSetTestsOnUring : IDisposable
 {
@@ -70,8 +71,41 @@ public sealed unsafe class RingSetTestsOnUring : IDisposable
             for (var taken = false; !taken;)
             {
                 rings.Sleep(60_000);
-                while (rings.Primary.TryTake(out _)) ReadWakes(rings);
+                TakeWakes(rings);
                 while (ring.TryTake(out var entry)) taken |= entry.UserData == UserData.Of(Operation.Listen, (uint)round);
+            }
+        }
+    });
+
+    [OnBackendTheory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_ring_that_had_nothing_for_some_turns_rests_and_is_found_when_it_has(bool asleep) => OnItsThread(rings =>
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        for (var round = 0; round < 20; round++)
+        {
+            using var client = Client.Connect((IPEndPoint)listener.LocalEndPoint!);
+            using var server = listener.Accept();
+            var ring = rings[1 + round % 3];
+            Assert.Contains(ring, rings.Awake);
+            ref var poll = ref ring.Next(UserData.Of(Operation.Listen, (uint)round));
+            poll.Operation = IoUring.OpPollAdd;
+            poll.Descriptor = (int)server.Handle;
+            poll.OperationFlags = EpollEvent.In;
+            rings.Push();
+            for (var turn = 0; turn < 100; turn++) rings.Collect();
+            Assert.Equal([rings.Primary], rings.Awake);
+
+            using var signal = Later(() => client.SendAll([1]));
+            for (var taken = false; !taken;)
+            {
+                if (asleep) rings.Sleep(60_000);
+                else rings.Collect();
+                TakeWakes(rings);
+                while (rings.Awake.Contains(ring) && ring.TryTake(out var entry)) taken |= entry.UserData == UserData.Of(Operation.Listen, (uint)round);
             }
         }
     });
@@ -92,6 +126,16 @@ public sealed unsafe class RingSetTestsOnUring : IDisposable
 
     /// <summary>From another thread, when the caller most likely sleeps; nothing depends on whether it does.</summary>
     private static Timer Later(Action signal) => new(_ => signal(), null, 20, Timeout.Infinite);
+
+    /// <summary>As the backend does.</summary>
+    private void TakeWakes(RingSet rings)
+    {
+        while (rings.Primary.TryTake(out _))
+        {
+            ReadWakes(rings);
+            rings.LookAround();
+        }
+    }
 
     private void ReadWakes(RingSet rings)
     {

@@ -76,6 +76,12 @@ internal sealed unsafe class Ring : IElastic, IDisposable
     /// <summary>Its place among the reactor's rings.</summary>
     public int Index { get; set; }
 
+    /// <summary>Whether its set looks at it in each turn.</summary>
+    public bool IsAwake { get; set; }
+
+    /// <summary>In a row, in which it had nothing.</summary>
+    public int QuietTurns { get; set; }
+
     /// <summary>Places in the table.</summary>
     public int Capacity { get; private set; }
 

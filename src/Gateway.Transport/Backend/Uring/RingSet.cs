@@ -7,13 +7,20 @@ namespace Gateway.Transport.Backend.Uring;
 /// The rings of one reactor. A table of direct descriptors holds no more than the process may open files, so a reactor has as many rings
 /// as its connections need; each is made when those before it are full. The first is the one the thread sleeps in. The others say that they
 /// have work by an eventfd, which the first one reads: a thread that waits in one ring sees nothing of another, and with deferred work a
-/// poll of a ring's own descriptor never wakes (pitfall 2). Owned by the reactor's thread; others may <see cref="TryReserve"/>, and so a ring
-/// that was made stays until all threads have ended.
+/// poll of a ring's own descriptor never wakes (pitfall 2).
+/// <para>A ring other than the first is awake or at rest. Awake ones are looked at in each turn and do not signal. One that had nothing for
+/// <see cref="RestAfterTurns"/> is put to rest, and so are all before the thread sleeps: it signals and is not looked at until the eventfd was read
+/// (<see cref="LookAround"/>) or an operation is made in it. So fifty rings of quiet connections cost a busy one nothing.</para>
+/// Owned by the reactor's thread; others may <see cref="TryReserve"/> and <see cref="Release"/>, and so a ring that was made stays until all
+/// threads have ended.
 /// </summary>
 internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) : IElastic, IDisposable
 {
     private const uint Submissions = 256;
     private const uint Completions = 4096;
+
+    /// <summary>A signal, its read and a look at all rings cost about what so many looks at one do.</summary>
+    private const int RestAfterTurns = 64;
 
     private readonly List<Ring> _rings = [];
     private readonly int _socketsPerRing = UringProbe.SocketsPerRing(options);
@@ -29,11 +36,27 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
 
     public int Places => _rings.Sum(ring => ring.InUse);
 
-    public Ring this[int index] => _rings[index];
+    /// <summary>For an operation in it: it is awake from here on.</summary>
+    public Ring this[int index]
+    {
+        get
+        {
+            var ring = _rings[index];
+            if (!ring.IsAwake) Rouse(ring);
+            return ring;
+        }
+    }
 
     public Ring Primary => _rings[0];
 
-    public Ring RingOf(int descriptor) => _rings[DirectSocket.RingOf(descriptor)];
+    /// <summary>Those that may have something, the first ring first. One may join while it is gone through, none leaves.</summary>
+    public List<Ring> Awake { get; } = [];
+
+    /// <summary>Where a socket lies, for an operation on it.</summary>
+    public Ring RingOf(int descriptor) => this[DirectSocket.RingOf(descriptor)];
+
+    /// <summary>A reserved place is free again. Any thread.</summary>
+    public void Release(int descriptor) => Volatile.Read(ref _published)[DirectSocket.RingOf(descriptor)].Release();
 
     /// <summary>Makes one more ring; 0 or a negated errno.</summary>
     public int Open(out string failed)
@@ -55,6 +78,7 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
 
         ring!.Index = _rings.Count;
         _rings.Add(ring);
+        Rouse(ring);
         Volatile.Write(ref _published, [.. _rings]);
         return 0;
     }
@@ -105,7 +129,7 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
     {
         get
         {
-            foreach (var ring in _rings)
+            foreach (var ring in Awake)
             {
                 if (ring.HasCompletions) return true;
             }
@@ -117,7 +141,7 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
     /// <summary>Hands over what is pending on every ring.</summary>
     public void Push()
     {
-        foreach (var ring in _rings)
+        foreach (var ring in Awake)
         {
             if (ring.Pending != 0) ring.Push(getEvents: false);
         }
@@ -130,27 +154,39 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
     /// </summary>
     public void Collect()
     {
-        foreach (var ring in _rings)
+        for (var i = Awake.Count - 1; i >= 0; i--)
         {
+            var ring = Awake[i];
             if (ring.Pending != 0) ring.Push(getEvents: true);
             for (var before = uint.MaxValue; ring.WantsEnter && ring.Waiting != before && ring.Waiting < _collectAtMost;)
             {
                 before = ring.Waiting;
                 ring.Push(getEvents: true);
             }
+
+            ring.QuietTurns = ring.HasCompletions ? 0 : ring.QuietTurns + 1;
+            if (i != 0 && ring.QuietTurns >= RestAfterTurns) TryRest(i);
         }
     }
 
     /// <summary>Waits until any ring has something, at most <paramref name="timeoutMs"/>.</summary>
     public void Sleep(int timeoutMs)
     {
-        if (_rings.Count == 1 || TryRest())
-        {
-            Primary.Wait(timeoutMs);
-        }
-
-        for (var i = 1; i < _rings.Count; i++) _rings[i].Signals = false;
+        var rest = true;
+        for (var i = Awake.Count - 1; i > 0; i--) rest &= TryRest(i);
+        if (rest) Primary.Wait(timeoutMs);
         Collect();
+    }
+
+    /// <summary>The eventfd was signalled: rings at rest that have something are awake again, and it is there to be taken.</summary>
+    public void LookAround()
+    {
+        foreach (var ring in _rings)
+        {
+            if (ring.IsAwake || !(ring.WantsEnter || ring.HasCompletions)) continue;
+            Rouse(ring);
+            ring.Push(getEvents: true);
+        }
     }
 
     public void Roll()
@@ -173,27 +209,34 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
         foreach (var ring in _rings) ring.Dispose();
     }
 
+    private void Rouse(Ring ring)
+    {
+        if (ring.Index != 0) ring.Signals = false;
+        (ring.IsAwake, ring.QuietTurns) = (true, 0);
+        Awake.Add(ring);
+    }
+
     /// <summary>
-    /// Has the other rings signal from here on; false when one of them has something already. The kernel stores the work's flag before it
+    /// Has an awake ring signal from here on; false when it has something already, and then it stays awake. The kernel stores the work's flag before it
     /// looks whether to signal, and we allow the signal before we look at the flag, with a full fence on each side: one of the two sees the
     /// other. A flag without work (see <see cref="Collect"/>) costs an enter here and must not keep us awake.
     /// </summary>
-    private bool TryRest()
+    private bool TryRest(int place)
     {
-        for (var i = 1; i < _rings.Count; i++)
-        {
-            var ring = _rings[i];
-            if (ring.Pending != 0) ring.Push(getEvents: false);
-            ring.Signals = true;
-        }
-
+        var ring = Awake[place];
+        if (ring.Pending != 0) ring.Push(getEvents: false);
+        ring.Signals = true;
         Interlocked.MemoryBarrier();
-        for (var i = 1; i < _rings.Count; i++)
+        if (ring.WantsEnter) ring.Push(getEvents: true);
+        if (ring.HasCompletions)
         {
-            if (_rings[i].WantsEnter) _rings[i].Push(getEvents: true);
-            if (_rings[i].HasCompletions) return false;
+            ring.Signals = false;
+            return false;
         }
 
+        ring.IsAwake = false;
+        Awake[place] = Awake[^1];
+        Awake.RemoveAt(Awake.Count - 1);
         return true;
     }
 }

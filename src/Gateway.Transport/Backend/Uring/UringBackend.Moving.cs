@@ -24,7 +24,7 @@ internal sealed unsafe partial class UringBackend
         if (s.Has(PollFlags.HandOverFailed))
         {
             s.Poll &= ~PollFlags.HandOverFailed;
-            target._rings.RingOf((int)s.Handed).Release();
+            target._rings.Release((int)s.Handed);
             return -Errno.EAGAIN;
         }
 

@@ -95,9 +95,9 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
         ReturnLent();
         while (true)
         {
-            for (; _reaping < _rings.Count; _reaping++)
+            for (; _reaping < _rings.Awake.Count; _reaping++)
             {
-                var ring = _rings[_reaping];
+                var ring = _rings.Awake[_reaping];
                 while (ring.TryTake(out var entry))
                 {
                     if (TryComplete(ring, in entry, out completion)) return true;
@@ -124,11 +124,12 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
 
     public bool TryReapSent(out Completion completion)
     {
-        for (var i = 0; i < _rings.Count; i++)
+        for (var i = 0; i < _rings.Awake.Count; i++)
         {
-            while (_rings[i].TryTakeAhead(Operation.Send, out var entry))
+            var ring = _rings.Awake[i];
+            while (ring.TryTakeAhead(Operation.Send, out var entry))
             {
-                if (TryComplete(_rings[i], in entry, out completion)) return true;
+                if (TryComplete(ring, in entry, out completion)) return true;
             }
         }
 
@@ -163,7 +164,7 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
         var index = UserData.IndexOf(entry.UserData);
         switch (operation)
         {
-            case Operation.Wake: ReadWakes(); return None(out completion);
+            case Operation.Wake: OnWoken(); return None(out completion);
             case Operation.Listen: OnListenerReady(index); return None(out completion);
             case Operation.Accept: return OnAccepted(ring, index, in entry, out completion);
             // A file that could not be closed is still gone from the table.
@@ -202,6 +203,12 @@ internal sealed unsafe partial class UringBackend : IReactorBackend
         if (s.Descriptor >= 0 || s.Has(Flight.Any)) return None(out completion);
         completion = new Completion { Kind = CompletionKind.Closed, Id = id, Result = 0 };
         return true;
+    }
+
+    private void OnWoken()
+    {
+        ReadWakes();
+        _rings.LookAround();
     }
 
     private void ReadWakes()
