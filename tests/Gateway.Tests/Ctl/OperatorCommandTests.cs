@@ -160,6 +160,15 @@ public sealed class OperatorCommandTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Several_collections_are_forced_by_one_process_and_told_each()
+    {
+        var several = await RunAsync("gc", "--times", "3", "--every", "10ms");
+        Assert.Equal(3, several.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Count(l => l.Contains("paused", StringComparison.Ordinal)));
+        Assert.Equal(ExitCode.Usage, (await RunAsync("gc", "--times", "0")).ExitCode);
+        Assert.Equal(ExitCode.Usage, (await RunAsync("gc", "--every", "soon")).ExitCode);
+    }
+
+    [Fact]
     public async Task Connections_and_mailboxes_are_shown_with_addresses()
     {
         var session = new ConnectionStatus(Anna, "127.0.0.1:40000", 1, DateTimeOffset.UnixEpoch, 3, 0, 12, 4096);

@@ -100,14 +100,33 @@ internal static class OperatorCommands
 
     private static Command Collect(CommonOptions common, CtlEnvironment environment)
     {
-        var command = new Command("gc", "forces a full blocking collection and says how long it stopped the node's managed threads");
+        var times = new Option<int>("--times") { Description = "how many", HelpName = "N", DefaultValueFactory = _ => 1 };
+        times.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() is < 1 or > 1000) result.AddError("--times is 1 to 1000.");
+        });
+        var every = new Option<TimeSpan>("--every")
+        {
+            Description = "the time from one's end to the next, e.g. 500ms, 10s",
+            HelpName = "TIME",
+            DefaultValueFactory = _ => TimeSpan.FromSeconds(1),
+            CustomParser = result => Durations.TryParse(result.Tokens[0].Value, out var value) && value <= TimeSpan.FromHours(1)
+                ? value
+                : CommonOptions.Fail<TimeSpan>(result, $"'{result.Tokens[0].Value}' is no time up to an hour; write 500ms, 10s or 5m."),
+        };
+        var command = new Command("gc", "forces a full blocking collection and says how long it stopped the node's managed threads") { times, every };
         command.SetAction(async (parse, cancel) =>
         {
             using var node = common.OperatorOf(parse, environment);
-            var answer = await node.PostAsync("/ops/gc", cancel);
-            common.OutputOf(parse, environment).Write(answer, () => string.Create(
-                CultureInfo.InvariantCulture,
-                $"heap {Mebibytes(answer["heapBeforeBytes"])} MiB before, {Mebibytes(answer["heapAfterBytes"])} MiB after; paused {(double)answer["pauseMs"]!:0.000} ms{((bool)answer["compacted"]! ? ", compacted" : "")}"));
+            for (var done = 0; done < parse.GetValue(times); done++)
+            {
+                if (done != 0) await Task.Delay(parse.GetValue(every), environment.Time, cancel);
+                var answer = await node.PostAsync("/ops/gc", cancel);
+                common.OutputOf(parse, environment).Write(answer, () => string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"heap {Mebibytes(answer["heapBeforeBytes"])} MiB before, {Mebibytes(answer["heapAfterBytes"])} MiB after; paused {(double)answer["pauseMs"]!:0.000} ms{((bool)answer["compacted"]! ? ", compacted" : "")}"));
+            }
+
             return ExitCode.Ok;
         });
         return command;
