@@ -1,5 +1,7 @@
 using System.Reflection;
+using System.Reflection.Emit;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using FASTER.core;
 
 namespace Gateway.Mailbox.Faster;
@@ -9,22 +11,19 @@ namespace Gateway.Mailbox.Faster;
 /// </summary>
 internal static class FasterInternals
 {
-    private static readonly ConditionalWeakTable<FasterLog, Flushing> Flushings = [];
+    private static readonly ConditionalWeakTable<FasterLog, Inside> Insides = [];
 
     /// <summary>
     /// The log's tail. FASTER's own is read in two halves, first the offset, then the page: since .NET 8 the compiler copies that structure field by field.
-    /// When a page is turned in between, the old offset comes with the new page, a tail that there is not yet. Read twice on one page, the second is true:
-    /// its offset was read while the log was on that page.
+    /// When a page is turned in between, the old offset comes with the new page, a tail that there is not yet. Here both are read at once.
     /// </summary>
     public static long TailOf(FasterLog log)
     {
-        var page = 1L << log.UnsafeGetLogPageSizeBits();
-        for (var before = log.TailAddress; ;)
-        {
-            var tail = log.TailAddress;
-            if ((tail & -page) == (before & -page)) return tail;
-            before = tail;
-        }
+        var inside = Insides.GetValue(log, Inside.Of);
+        var tail = inside.ReadTail();
+        var (page, offset) = (tail >> 32, tail & uint.MaxValue);
+        // An offset beyond the page's end: the page is being turned, and the next begins behind it.
+        return offset >= 1L << inside.PageBits ? (page + 1) << inside.PageBits : (page << inside.PageBits) | offset;
     }
 
     /// <summary>
@@ -46,15 +45,15 @@ internal static class FasterInternals
     /// </summary>
     public static void StartCommit(FasterLog log, long tail)
     {
-        var flushing = Flushings.GetValue(log, Flushing.Of);
-        flushing.Epoch.Resume();
+        var inside = Insides.GetValue(log, Inside.Of);
+        inside.Epoch.Resume();
         try
         {
-            flushing.ShiftReadOnlyAddress(tail, false);
+            inside.ShiftReadOnlyAddress(tail, false);
         }
         finally
         {
-            flushing.Epoch.Suspend();
+            inside.Epoch.Suspend();
         }
     }
 
@@ -65,15 +64,33 @@ internal static class FasterInternals
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "epoch")]
     private static extern ref LightEpoch EpochOf(FasterLog log);
 
-    /// <summary>How one log is told to flush: inside its epoch, up to an address.</summary>
-    private sealed record Flushing(LightEpoch Epoch, Func<long, bool, bool> ShiftReadOnlyAddress)
+    /// <summary>What one log is told and asked beside its own members: to flush, inside its epoch, up to an address; and its tail, the page above the offset.</summary>
+    private sealed record Inside(LightEpoch Epoch, Func<long, bool, bool> ShiftReadOnlyAddress, Func<long> ReadTail, int PageBits)
     {
-        public static Flushing Of(FasterLog log)
+        public static Inside Of(FasterLog log)
         {
             var allocator = AllocatorOf(log);
             var shift = allocator?.GetType().GetMethod(nameof(ShiftReadOnlyAddress), [typeof(long), typeof(bool)])
                 ?? throw new LogFailedException("This FASTER has no allocator that shifts its read-only address; the log needs version 2.6.5.");
-            return new Flushing(EpochOf(log), shift.CreateDelegate<Func<long, bool, bool>>(allocator));
+            return new Inside(EpochOf(log), shift.CreateDelegate<Func<long, bool, bool>>(allocator), TailReader(allocator!), log.UnsafeGetLogPageSizeBits());
+        }
+
+        // The field is private and its type internal, so that no expression of ours can name it.
+        private static Func<long> TailReader(object allocator)
+        {
+            var type = allocator.GetType();
+            FieldInfo? tail = null;
+            for (var at = type; at is not null && tail is null; at = at.BaseType) tail = at.GetField("TailPageOffset", BindingFlags.Instance | BindingFlags.NonPublic);
+            if (tail is null || Marshal.SizeOf(tail.FieldType) != sizeof(long))
+                throw new LogFailedException("This FASTER has no allocator with a TailPageOffset of 8 bytes; the log needs version 2.6.5.");
+            var reader = new DynamicMethod("ReadTail", typeof(long), [type], type, skipVisibility: true);
+            var body = reader.GetILGenerator();
+            body.Emit(OpCodes.Ldarg_0);
+            body.Emit(OpCodes.Ldflda, tail);
+            body.Emit(OpCodes.Volatile);
+            body.Emit(OpCodes.Ldind_I8);
+            body.Emit(OpCodes.Ret);
+            return reader.CreateDelegate<Func<long>>(allocator);
         }
     }
 }

@@ -110,6 +110,48 @@ public sealed unsafe class RingSetTestsOnUring : IDisposable
         }
     });
 
+    /// <summary>
+    /// An enter does 20 pieces of deferred work, and of what it leaves over nothing is signalled. Pieces that complete nothing, as when a peer confirms our end
+    /// of sending to a poll for input, must not hide the one behind them that does.
+    /// </summary>
+    [OnBackendFact]
+    public void Work_behind_much_that_completes_nothing_is_found() => OnItsThread(rings =>
+    {
+        const int Pairs = 100;
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen(Pairs + 1);
+        List<(Socket Client, Socket Server)> pairs = [];
+        var ring = rings[1];
+        for (var i = 0; i <= Pairs; i++)
+        {
+            pairs.Add((Client.Connect((IPEndPoint)listener.LocalEndPoint!), listener.Accept()));
+            ref var poll = ref ring.Next(UserData.Of(Operation.Listen, (uint)i));
+            poll.Operation = IoUring.OpPollAdd;
+            poll.Descriptor = (int)pairs[i].Server.Handle;
+            poll.OperationFlags = EpollEvent.In;
+        }
+
+        rings.Push();
+        rings.Collect();
+        foreach (var (_, server) in pairs.Take(Pairs)) server.Shutdown(SocketShutdown.Send);
+        pairs[Pairs].Client.SendAll([1]);
+        var found = false;
+        for (var sleeps = 0; !found && sleeps < 10; sleeps++)
+        {
+            rings.Sleep(2_000);
+            TakeWakes(rings);
+            while (rings.Awake.Contains(ring) && ring.TryTake(out var entry)) found |= entry.UserData == UserData.Of(Operation.Listen, Pairs);
+        }
+
+        Assert.True(found);
+        foreach (var (client, server) in pairs)
+        {
+            client.Dispose();
+            server.Dispose();
+        }
+    });
+
     /// <summary>Rings are their thread's: made, used and closed there.</summary>
     private void OnItsThread(Action<RingSet> test) => Threads.Start(() =>
     {

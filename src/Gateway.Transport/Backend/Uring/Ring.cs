@@ -121,6 +121,9 @@ internal sealed unsafe class Ring : IElastic, IDisposable
     /// <summary>The kernel has deferred work, or completions that found no room: only entering brings them.</summary>
     public bool WantsEnter => (Volatile.Read(ref *_submissionFlags) & (IoUring.TaskRun | IoUring.CompletionsOverflown)) != 0;
 
+    /// <summary>Takes the flag of deferred work down; the kernel looks at the work itself when it is entered, and sets the flag again for what comes or is left.</summary>
+    public void ForgetFlag() => Interlocked.And(ref *_submissionFlags, ~IoUring.TaskRun);
+
     /// <summary>Leaves the flag of deferred work set without any, as the kernel may; it takes it back when it has some to do. For tests.</summary>
     public void LeaveFlagStale() => Interlocked.Or(ref *_submissionFlags, IoUring.TaskRun);
 

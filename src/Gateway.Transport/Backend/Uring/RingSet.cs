@@ -47,7 +47,8 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
         }
     }
 
-    public Ring Primary => _rings[0];
+    /// <summary>The one the thread sleeps in. Any thread.</summary>
+    public Ring Primary { get; private set; } = null!;
 
     /// <summary>Those that may have something, the first ring first. One may join while it is gone through, none leaves.</summary>
     public List<Ring> Awake { get; } = [];
@@ -77,6 +78,7 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
         }
 
         ring!.Index = _rings.Count;
+        if (ring.Index == 0) Primary = ring;
         _rings.Add(ring);
         Rouse(ring);
         Volatile.Write(ref _published, [.. _rings]);
@@ -217,9 +219,11 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
     }
 
     /// <summary>
-    /// Has an awake ring signal from here on; false when it has something already, and then it stays awake. The kernel stores the work's flag before it
-    /// looks whether to signal, and we allow the signal before we look at the flag, with a full fence on each side: one of the two sees the
-    /// other. A flag without work (see <see cref="Collect"/>) costs an enter here and must not keep us awake.
+    /// Has an awake ring signal from here on; false when it has something, and then it stays awake. The kernel stores the work's flag before it
+    /// looks whether to signal, and we allow the signal before we look at the flag, with a full fence on each side (the kernel's is x86's locked
+    /// operation): one of the two sees the other. The kernel signals what comes first to an empty list only; of work that it left over when it had
+    /// done its 20 pieces it says nothing more. So the flag must be down when the ring rests. One without work (see <see cref="Collect"/>) we take
+    /// down ourselves, before the enter that does what there is: what sets it again is real.
     /// </summary>
     private bool TryRest(int place)
     {
@@ -227,10 +231,16 @@ internal sealed class RingSet(ReactorGroupOptions options, int eventDescriptor) 
         if (ring.Pending != 0) ring.Push(getEvents: false);
         ring.Signals = true;
         Interlocked.MemoryBarrier();
-        if (ring.WantsEnter) ring.Push(getEvents: true);
-        if (ring.HasCompletions)
+        if (ring.WantsEnter)
+        {
+            ring.ForgetFlag();
+            ring.Push(getEvents: true);
+        }
+
+        if (ring.HasCompletions || ring.WantsEnter)
         {
             ring.Signals = false;
+            ring.QuietTurns = 0;
             return false;
         }
 
