@@ -10,6 +10,12 @@ internal sealed class LogUnderTest : IPairLog
     /// <summary>Of every log that is made for a measurement.</summary>
     public const ulong Identity = 0xBE7C_0001;
 
+    /// <summary>Of what is sent without saying by whom.</summary>
+    private const ulong OneSender = 77;
+
+    private const int MovedBytesPerTurn = 64 * 1024;
+    private const int CarriedPerTurn = 64;
+
     private readonly DirectoryInfo? _own;
     private readonly WakeSignal _committed = new();
 
@@ -38,7 +44,7 @@ internal sealed class LogUnderTest : IPairLog
 
     public long CommittedThrough => Log.CommittedThrough;
 
-    public ulong Send(ulong mailbox, ReadOnlySpan<byte> body, out long position) => Send(mailbox, 77, 1, body, out position);
+    public ulong Send(ulong mailbox, ReadOnlySpan<byte> body, out long position) => Send(mailbox, OneSender, 1, body, out position);
 
     public ulong Send(ulong mailbox, ulong sender, ulong number, ReadOnlySpan<byte> body, out long position)
     {
@@ -84,6 +90,26 @@ internal sealed class LogUnderTest : IPairLog
     }
 
     public void EndBatch() => Partition.EndBatch();
+
+    /// <summary>What a home does for compaction in a turn.</summary>
+    /// <param name="lowOf">A device's low mark: the number that it will use next.</param>
+    public void Compact(Func<ulong, ulong> lowOf)
+    {
+        if (!Partition.HasCompaction) return;
+        Partition.Compact(MovedBytesPerTurn);
+        for (var carried = 0; carried < CarriedPerTurn && Partition.TryPeekCarried(out var device, out _); carried++)
+        {
+            Append(new MailboxRecord
+            {
+                Type = RecordType.Window,
+                Mailbox = device.Device,
+                Incarnation = 1,
+                Low = lowOf(device.Device),
+                EnqueuedAt = 1_800_000_000,
+            });
+            Partition.CarryNext();
+        }
+    }
 
     /// <summary>The log's commit thread: <see cref="AwaitCommit()"/> has something.</summary>
     public void OnCommitted() => _committed.Set();

@@ -17,8 +17,6 @@ internal sealed class CompactionTrial : Trial
 
     /// <summary>Five simulated hours between them.</summary>
     private const int BatchesBetweenRests = 128;
-    private const int MovedBytesPerTurn = 64 * 1024;
-    private const int CarriedPerTurn = 64;
     private const long SegmentBytes = 4L << 20;
     private const int AwayOneIn = 10;
     private static readonly TimeSpan Traffic = TimeSpan.FromDays(7.5 * 7);
@@ -153,25 +151,7 @@ internal sealed class CompactionTrial : Trial
         return (counters.TruncatedSegments + counters.Segments - counters.SegmentsUsedAgain) * SegmentBytes;
     }
 
-    /// <summary>A turn's share, as a reactor has it.</summary>
-    private void Compact(LogUnderTest log)
-    {
-        var partition = log.Partition;
-        if (!partition.HasCompaction) return;
-        partition.Compact(MovedBytesPerTurn);
-        for (var carried = 0; carried < CarriedPerTurn && partition.TryPeekCarried(out var device, out _); carried++)
-        {
-            log.Append(new MailboxRecord
-            {
-                Type = RecordType.Window,
-                Mailbox = device.Device,
-                Incarnation = 1,
-                Low = _sentBy[device.Device - 1] + 1,
-                EnqueuedAt = 1_800_000_000,
-            });
-            partition.CarryNext();
-        }
-    }
+    private void Compact(LogUnderTest log) => log.Compact(device => _sentBy[device - 1] + 1);
 
     private static MailboxLogOptions OptionsOf(string folder, LogUnderTest log) => new()
     {
