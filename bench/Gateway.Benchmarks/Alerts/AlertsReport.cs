@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using Gateway.Benchmarks.Ladder;
 using Gateway.Benchmarks.Reports;
 
 namespace Gateway.Benchmarks.Alerts;

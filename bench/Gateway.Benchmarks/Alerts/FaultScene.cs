@@ -1,5 +1,6 @@
 using System.Net;
 using Gateway.Benchmarks.Ladder;
+using Gateway.Benchmarks.Reports;
 using Gateway.Messaging;
 using Gateway.Protocol;
 using Gateway.Server;
@@ -30,7 +31,7 @@ internal sealed class FaultScene : IDisposable
     public FaultScene(RungServer node, int reactors, WebhookReceiver webhook)
     {
         (Node, Reactors, Webhook) = (node, reactors, webhook);
-        if (!NodeSecret.TryParse(File.ReadAllText(node.SecretPath), out var secret, out var error)) throw new LadderException($"the node's secret cannot be read: {error}");
+        if (!NodeSecret.TryParse(File.ReadAllText(node.SecretPath), out var secret, out var error)) throw new MeasuringException($"the node's secret cannot be read: {error}");
         Keys = new NodeKeys(secret);
         Endpoint = new IPEndPoint(IPAddress.Loopback, node.Port);
         _crowd = new Crowd(a => LogIn(new WireDevice(Endpoint), a, 256), Pairs, i => User(CrowdFrom + i));

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Gateway.Benchmarks.Reports;
 
 namespace Gateway.Benchmarks.Ladder;
 

@@ -26,10 +26,10 @@ internal sealed class LadderRun(LadderSettings settings, TextWriter progress) : 
     public async Task PrepareAsync(CancellationToken stop)
     {
         if (settings.Rungs.All(r => r.Kind != RungKind.C)) return;
-        using var build = Process.Start(new ProcessStartInfo("bash", [LadderPaths.BuildScript]) { RedirectStandardError = true })!;
+        using var build = Process.Start(new ProcessStartInfo("bash", [BenchPaths.BuildScript]) { RedirectStandardError = true })!;
         var errors = await build.StandardError.ReadToEndAsync(stop);
         await build.WaitForExitAsync(stop);
-        if (build.ExitCode != 0) throw new LadderException(errors.Trim());
+        if (build.ExitCode != 0) throw new MeasuringException(errors.Trim());
     }
 
     public async Task<bool> RunAsync(string dataFolder, CancellationToken stop)

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Gateway.Benchmarks.Reports;
 
 namespace Gateway.Benchmarks.Ladder;
 
@@ -18,7 +19,7 @@ internal static class LoadEnd
         public Sample SampleOf(Rung rung, Load load, int round) => Read(Json, rung, load, round) with { OtherCores = OtherCores, StolenCores = StolenCores };
     }
 
-    /// <exception cref="LadderException">C10M could not be run, or said nothing that can be read.</exception>
+    /// <exception cref="MeasuringException">C10M could not be run, or said nothing that can be read.</exception>
     public static async Task<Sample> MeasureAsync(RungServer server, Load load, int round, TimeSpan time, TimeSpan warmup, CancellationToken stop)
     {
         string[] arguments =
@@ -42,7 +43,7 @@ internal static class LoadEnd
     }
 
     /// <summary>Runs C10M with these arguments against a server, and watches the CPU time of everybody.</summary>
-    /// <exception cref="LadderException">C10M could not be run, or said nothing that can be read.</exception>
+    /// <exception cref="MeasuringException">C10M could not be run, or said nothing that can be read.</exception>
     internal static async Task<Watched> WatchAsync(int serverId, string server, IEnumerable<string> arguments, CancellationToken stop)
     {
         var serverBefore = CpuClock.OfProcess(serverId);
@@ -57,10 +58,10 @@ internal static class LoadEnd
     }
 
     /// <summary>Runs C10M with these arguments and returns its result.</summary>
-    /// <exception cref="LadderException">C10M could not be run, or said nothing that can be read.</exception>
+    /// <exception cref="MeasuringException">C10M could not be run, or said nothing that can be read.</exception>
     internal static async Task<JsonObject> AskAsync(string server, IEnumerable<string> arguments, CancellationToken stop)
     {
-        var start = new ProcessStartInfo(LadderPaths.LoadTool) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(BenchPaths.LoadTool) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var argument in (IEnumerable<string>)[.. arguments, "--json", "-", "--quiet"]) start.ArgumentList.Add(argument);
         var (text, errors) = await RunAsync(start, stop);
         try
@@ -69,7 +70,7 @@ internal static class LoadEnd
         }
         catch (JsonException e)
         {
-            throw new LadderException($"C10M said nothing about {server}: {errors}", e);
+            throw new MeasuringException($"C10M said nothing about {server}: {errors}", e);
         }
     }
 
@@ -83,7 +84,7 @@ internal static class LoadEnd
         }
         catch (System.ComponentModel.Win32Exception e)
         {
-            throw new LadderException($"{start.FileName}: {e.Message}", e);
+            throw new MeasuringException($"{start.FileName}: {e.Message}", e);
         }
 
         try

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Gateway.Benchmarks.Reports;
 
 namespace Gateway.Benchmarks.Ladder;
 
@@ -18,7 +19,7 @@ internal sealed class Residents : IAsyncDisposable
 
     private Residents(Process load) => (_load, _said) = (load, load.StandardError.ReadToEndAsync());
 
-    /// <exception cref="LadderException">They did not get in.</exception>
+    /// <exception cref="MeasuringException">They did not get in.</exception>
     public static async Task<Residents> MoveInAsync(RungServer server, int count, CancellationToken stop)
     {
         string[] arguments =
@@ -26,15 +27,15 @@ internal sealed class Residents : IAsyncDisposable
             "connect", "--connections", Text(count), "--hold", HeldFor, "--target", "127.0.0.1:" + Text(server.Port),
             "--secret", server.SecretPath, "--first-address", Text(FirstAddress), "--first-source", "127.0.64.1", "--quiet",
         ];
-        var start = new ProcessStartInfo(LadderPaths.LoadTool, arguments) { RedirectStandardError = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(BenchPaths.LoadTool, arguments) { RedirectStandardError = true, RedirectStandardOutput = true };
         var residents = new Residents(Process.Start(start)!);
         try
         {
             var clock = Stopwatch.StartNew();
             while (await SessionsAsync(server, stop) < count)
             {
-                if (residents._load.HasExited) throw new LadderException($"{server.Rung.Name}: the load that holds its idle connections ended:\n{await residents._said}");
-                if (clock.Elapsed > MoveLimit) throw new LadderException($"{server.Rung.Name}: its idle connections were not there within {MoveLimit}.");
+                if (residents._load.HasExited) throw new MeasuringException($"{server.Rung.Name}: the load that holds its idle connections ended:\n{await residents._said}");
+                if (clock.Elapsed > MoveLimit) throw new MeasuringException($"{server.Rung.Name}: its idle connections were not there within {MoveLimit}.");
                 await Task.Delay(200, stop);
             }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Gateway.Benchmarks.Reports;
 
 namespace Gateway.Benchmarks.Ladder;
 
@@ -7,11 +8,11 @@ internal readonly record struct RungCount(long Received, long Allocated, int Col
 {
     private const string Name = "counted";
 
-    /// <exception cref="LadderException">It is no such line.</exception>
+    /// <exception cref="MeasuringException">It is no such line.</exception>
     public static RungCount Parse(string line)
     {
         var words = line.Split(' ');
-        if (words.Length != 4 || words[0] != Name) throw new LadderException($"a rung said '{line}'");
+        if (words.Length != 4 || words[0] != Name) throw new MeasuringException($"a rung said '{line}'");
         return new RungCount(
             long.Parse(words[1], CultureInfo.InvariantCulture), long.Parse(words[2], CultureInfo.InvariantCulture), int.Parse(words[3], CultureInfo.InvariantCulture));
     }

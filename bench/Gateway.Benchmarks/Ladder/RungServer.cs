@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
+using Gateway.Benchmarks.Reports;
 using Gateway.Protocol;
 
 namespace Gateway.Benchmarks.Ladder;
@@ -39,7 +40,7 @@ internal sealed class RungServer : IAsyncDisposable
     public string SecretPath => Path.Combine(_folder, "secret");
 
     /// <summary>Starts it with everything it keeps in <paramref name="folder"/>, which is made and goes with it; <paramref name="more"/> are further options of it.</summary>
-    /// <exception cref="LadderException">It did not come up.</exception>
+    /// <exception cref="MeasuringException">It did not come up.</exception>
     public static async Task<RungServer> StartAsync(Rung rung, string folder, CancellationToken stop, params string[] more)
     {
         Directory.CreateDirectory(folder);
@@ -66,7 +67,7 @@ internal sealed class RungServer : IAsyncDisposable
         catch (Exception e)
         {
             await server.DisposeAsync();
-            if (e is System.ComponentModel.Win32Exception) throw new LadderException($"{rung.Name}: {start.FileName}: {e.Message}", e);
+            if (e is System.ComponentModel.Win32Exception) throw new MeasuringException($"{rung.Name}: {start.FileName}: {e.Message}", e);
             throw;
         }
     }
@@ -80,7 +81,7 @@ internal sealed class RungServer : IAsyncDisposable
     }
 
     /// <summary>What the reactor of one of ours has done so far. The rung must be the transport's.</summary>
-    /// <exception cref="LadderException">It said nothing.</exception>
+    /// <exception cref="MeasuringException">It said nothing.</exception>
     public async Task<RungCount> CountAsync(CancellationToken stop)
     {
         using (var ask = Process.Start("kill", ["-USR1", _process.Id.ToString(CultureInfo.InvariantCulture)])) await ask.WaitForExitAsync(stop);
@@ -92,7 +93,7 @@ internal sealed class RungServer : IAsyncDisposable
         }
         catch (Exception e) when (e is OperationCanceledException or ChannelClosedException && !stop.IsCancellationRequested)
         {
-            throw new LadderException($"{Rung.Name} does not say what it has counted:\n{Errors}", e);
+            throw new MeasuringException($"{Rung.Name} does not say what it has counted:\n{Errors}", e);
         }
     }
 
@@ -135,9 +136,9 @@ internal sealed class RungServer : IAsyncDisposable
 
     private static string ProgramOf(Rung rung) => rung.Kind switch
     {
-        RungKind.C => LadderPaths.CRung(rung.Program),
-        RungKind.DotNet or RungKind.Faulty => LadderPaths.Rungs,
-        _ => rung.NodeProgram ?? LadderPaths.Node,
+        RungKind.C => BenchPaths.CRung(rung.Program),
+        RungKind.DotNet or RungKind.Faulty => BenchPaths.Rungs,
+        _ => rung.NodeProgram ?? BenchPaths.Node,
     };
 
     private static string[] ArgumentsOf(Rung rung, string folder) => rung.Kind switch
@@ -175,11 +176,11 @@ internal sealed class RungServer : IAsyncDisposable
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
-            throw new LadderException($"{Rung.Name} did not come up within {StartLimit.TotalSeconds:0} s:\n{Errors}");
+            throw new MeasuringException($"{Rung.Name} did not come up within {StartLimit.TotalSeconds:0} s:\n{Errors}");
         }
 
         await _process.WaitForExitAsync(stop);
-        throw new LadderException($"{Rung.Name} ended with {_process.ExitCode} before it was ready:\n{Errors}");
+        throw new MeasuringException($"{Rung.Name} ended with {_process.ExitCode} before it was ready:\n{Errors}");
     }
 
     private async Task HearAsync()

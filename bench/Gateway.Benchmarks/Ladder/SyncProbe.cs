@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Gateway.Benchmarks.Reports;
 using Microsoft.Win32.SafeHandles;
 
 namespace Gateway.Benchmarks.Ladder;
@@ -34,7 +35,7 @@ internal static partial class SyncProbe
             {
                 var begun = Stopwatch.GetTimestamp();
                 RandomAccess.Write(file, block, (long)i * block.Length);
-                if (SyncData(file) != 0) throw new LadderException($"fdatasync failed with errno {Marshal.GetLastPInvokeError()}");
+                if (SyncData(file) != 0) throw new MeasuringException($"fdatasync failed with errno {Marshal.GetLastPInvokeError()}");
                 times[i] = Stopwatch.GetElapsedTime(begun).TotalMicroseconds;
             }
         }

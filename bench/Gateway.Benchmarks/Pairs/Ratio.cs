@@ -1,5 +1,5 @@
 using System.Globalization;
-using Gateway.Benchmarks.Ladder;
+using Gateway.Benchmarks.Reports;
 
 namespace Gateway.Benchmarks.Pairs;
 

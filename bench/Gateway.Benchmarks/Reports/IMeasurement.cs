@@ -1,4 +1,3 @@
-using Gateway.Benchmarks.Ladder;
 
 namespace Gateway.Benchmarks.Reports;
 
@@ -6,14 +5,14 @@ namespace Gateway.Benchmarks.Reports;
 internal interface IMeasurement
 {
     /// <summary>Builds or installs what it needs; nothing is measured yet.</summary>
-    /// <exception cref="LadderException">It cannot.</exception>
+    /// <exception cref="MeasuringException">It cannot.</exception>
     Task PrepareAsync(CancellationToken stop);
 
     /// <summary>Goes through the rounds.</summary>
     /// <param name="dataFolder">On a real disk and empty: the servers' data goes there. It belongs in no report.</param>
     /// <param name="stop">Gives up.</param>
     /// <returns>Whether every measurement added up.</returns>
-    /// <exception cref="LadderException">A program could not be run.</exception>
+    /// <exception cref="MeasuringException">A program could not be run.</exception>
     Task<bool> RunAsync(string dataFolder, CancellationToken stop);
 
     string MarkdownOf(RunFacts facts);

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using Gateway.Benchmarks.Ladder;
 
 namespace Gateway.Benchmarks.Reports;
 
@@ -60,7 +59,7 @@ internal sealed class MeasuringCommand
             {
                 return await RunAsync(measurement(parse, rounds), parse, stop);
             }
-            catch (LadderException e)
+            catch (MeasuringException e)
             {
                 await Console.Error.WriteLineAsync($"{_name}: {e.Message}");
                 return 1;
@@ -76,15 +75,15 @@ internal sealed class MeasuringCommand
     private async Task<int> RunAsync(IMeasurement measurement, ParseResult parse, CancellationToken stop)
     {
         var date = TimeProvider.System.GetLocalNow().ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
-        var data = Path.Combine(Path.GetFullPath(parse.GetValue(_data) ?? Path.Combine(LadderPaths.Root, "data", _name)), $"run-{Environment.ProcessId}");
-        var report = Path.GetFullPath(parse.GetValue(_report) ?? Path.Combine(LadderPaths.Root, "perf-reports", $"{date}-{_name}.md"));
+        var data = Path.Combine(Path.GetFullPath(parse.GetValue(_data) ?? Path.Combine(BenchPaths.Root, "data", _name)), $"run-{Environment.ProcessId}");
+        var report = Path.GetFullPath(parse.GetValue(_report) ?? Path.Combine(BenchPaths.Root, "perf-reports", $"{date}-{_name}.md"));
         await measurement.PrepareAsync(stop);
         Directory.CreateDirectory(data);
         Directory.CreateDirectory(Path.GetDirectoryName(report)!);
         try
         {
             var machine = Machine.Look(data);
-            if (machine.Disk is "tmpfs" or "ramfs") throw new LadderException($"--data: {data} is on {machine.Disk}, where fdatasync costs nothing");
+            if (machine.Disk is "tmpfs" or "ramfs") throw new MeasuringException($"--data: {data} is on {machine.Disk}, where fdatasync costs nothing");
             var (loadBefore, cpuBefore) = (Machine.LoadAverage(), CpuClock.Now());
             var addsUp = await measurement.RunAsync(data, stop);
             var facts = new RunFacts(date, CommandOf(parse), machine, loadBefore, Machine.LoadAverage(), CpuClock.Now().Stolen - cpuBefore.Stolen);
@@ -108,6 +107,6 @@ internal sealed class MeasuringCommand
             if (words.IndexOf(option) is >= 0 and var at) words.RemoveRange(at, Math.Min(2, words.Count - at));
         }
 
-        return $"dotnet run -c {LadderPaths.Configuration} --project bench/Gateway.Benchmarks -- {string.Join(' ', words)}";
+        return $"dotnet run -c {BenchPaths.Configuration} --project bench/Gateway.Benchmarks -- {string.Join(' ', words)}";
     }
 }

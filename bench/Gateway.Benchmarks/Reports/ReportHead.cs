@@ -1,5 +1,4 @@
 using System.Text;
-using Gateway.Benchmarks.Ladder;
 
 namespace Gateway.Benchmarks.Reports;
 
@@ -31,13 +30,13 @@ internal sealed record ReportHead
         var m = Facts.Machine;
         text.Line($"# {Facts.Date}: {Title}");
         text.AppendLine();
-        if (LadderPaths.Configuration != "Release") text.Line($"**A {LadderPaths.Configuration} build: the figures mean nothing.**\n");
+        if (BenchPaths.Configuration != "Release") text.Line($"**A {BenchPaths.Configuration} build: the figures mean nothing.**\n");
         if (OtherCores is { Median: > NoisyCores } noise)
             text.Line($"**Provisional**: other work kept a median of {noise.Median:0.00} cores busy (at most {noise.Most:0.00}) while this was measured.\n");
         text.Line($"| | |\n|---|---|");
         text.Line($"| commit | {m.Commit} |");
         text.Line($"| kernel, CPU, cores, memory | {m.Kernel}; {m.Cpu}; {m.Cores} cores for server and load end together; {m.MemoryGiB:0} GiB |");
-        text.Line($"| .NET, {Beside.Name} | {m.DotNet}, {LadderPaths.Configuration}; {Beside.Versions} |");
+        text.Line($"| .NET, {Beside.Name} | {m.DotNet}, {BenchPaths.Configuration}; {Beside.Versions} |");
         text.Line($"| disk | {m.Disk}, fdatasync for real |");
         text.Line($"| load average and steal before and after | {Facts.LoadAverageBefore} and {Facts.LoadAverageAfter}; {Facts.StolenSeconds:0.0} s stolen |");
         if (ListsOtherCores && OtherCores is { } o) text.Line($"| other work during a measurement | median {o.Median:0.00} cores, at most {o.Most:0.00} |");

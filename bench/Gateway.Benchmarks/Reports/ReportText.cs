@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using Gateway.Benchmarks.Ladder;
 
 namespace Gateway.Benchmarks.Reports;
 
@@ -15,7 +14,7 @@ internal static class ReportText
     /// <summary>A report as JSON: the facts of the run, then what it found.</summary>
     public static string JsonOf(RunFacts facts, object findings)
     {
-        var report = JsonSerializer.SerializeToNode(new { Facts = facts, LadderPaths.Configuration }, Indented)!.AsObject();
+        var report = JsonSerializer.SerializeToNode(new { Facts = facts, BenchPaths.Configuration }, Indented)!.AsObject();
         foreach (var (name, value) in JsonSerializer.SerializeToNode(findings, Indented)!.AsObject().ToArray()) report[name] = value?.DeepClone();
         return report.ToJsonString(Indented) + "\n";
     }

@@ -1,4 +1,3 @@
-using Gateway.Benchmarks.Ladder;
 
 namespace Gateway.Benchmarks.Reports;
 

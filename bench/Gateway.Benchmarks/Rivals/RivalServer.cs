@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Gateway.Benchmarks.Ladder;
+using Gateway.Benchmarks.Reports;
 
 namespace Gateway.Benchmarks.Rivals;
 
@@ -56,7 +57,7 @@ internal sealed class RivalServer : IAsyncDisposable
     /// <param name="accounts">That it is to have, where accounts are needed.</param>
     /// <param name="lean">For measuring memory: see <see cref="LeanGateway"/> and <see cref="LeanErlang"/>.</param>
     /// <param name="stop">Gives up.</param>
-    /// <exception cref="LadderException">It is not installed or did not come up.</exception>
+    /// <exception cref="MeasuringException">It is not installed or did not come up.</exception>
     public static async Task<RivalServer> StartAsync(Rival rival, string folder, int accounts, bool lean, CancellationToken stop)
     {
         if (rival.IsGateway) return new RivalServer(rival, folder, await RungServer.StartAsync(rival.AsRung, folder, stop, lean ? LeanGateway : []), null, 0);
@@ -65,7 +66,7 @@ internal sealed class RivalServer : IAsyncDisposable
             // The port was free a moment ago; a server that finds it taken ends.
             var port = FreePort();
             Directory.CreateDirectory(folder);
-            var start = new ProcessStartInfo(Path.Combine(LadderPaths.Root, "bench", "rivals", rival.Name, "start.sh")) { RedirectStandardOutput = true, RedirectStandardError = true };
+            var start = new ProcessStartInfo(Path.Combine(BenchPaths.Root, "bench", "rivals", rival.Name, "start.sh")) { RedirectStandardOutput = true, RedirectStandardError = true };
             string[] arguments =
             [
                 port.ToString(CultureInfo.InvariantCulture), folder,
@@ -84,7 +85,7 @@ internal sealed class RivalServer : IAsyncDisposable
             if (await server.IsReadyAsync(stop)) return server;
             await server.DisposeAsync();
             stop.ThrowIfCancellationRequested();
-            if (attempt == Attempts) throw new LadderException($"{rival.Name} does not start; bench/rivals/install.sh installs it. It said:\n{said}");
+            if (attempt == Attempts) throw new MeasuringException($"{rival.Name} does not start; bench/rivals/install.sh installs it. It said:\n{said}");
         }
     }
 

@@ -48,9 +48,9 @@ internal sealed class RivalsRun(RivalsSettings settings, TextWriter progress) : 
     /// <summary>Installs the rivals if they are missing.</summary>
     public async Task PrepareAsync(CancellationToken stop)
     {
-        using var install = Process.Start(Path.Combine(LadderPaths.Root, "bench", "rivals", "install.sh"));
+        using var install = Process.Start(Path.Combine(BenchPaths.Root, "bench", "rivals", "install.sh"));
         await install.WaitForExitAsync(stop);
-        if (install.ExitCode != 0) throw new LadderException("bench/rivals/install.sh failed; what it said stands above");
+        if (install.ExitCode != 0) throw new MeasuringException("bench/rivals/install.sh failed; what it said stands above");
         var query = new ProcessStartInfo("dpkg-query", ["-W", "-f", "${Package} ${Version}; ", "ejabberd", "mosquitto"]) { RedirectStandardOutput = true, RedirectStandardError = true };
         var (versions, _) = await LoadEnd.RunAsync(query, stop);
         _versions = versions.TrimEnd(' ', ';');

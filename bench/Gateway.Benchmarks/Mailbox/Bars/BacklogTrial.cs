@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Gateway.Benchmarks.Ladder;
+using Gateway.Benchmarks.Reports;
 using Gateway.Mailbox.Format;
 using Gateway.Protocol;
 
@@ -116,7 +117,7 @@ internal sealed class BacklogTrial : Trial
         var json = LoadEnd.AskAsync(
             "the node",
             [.. arguments, "--target", $"127.0.0.1:{Text(_node!.Port)}", "--secret", _node.SecretPath, "--server-pid", Text(_node.Id), "--first-address", Text(address)], _stop).GetAwaiter().GetResult();
-        return LoadEnd.Number(json, "exit_code") == 0 ? json : throw new LadderException($"the load {arguments[0]} did not add up: {json["errors_by_kind"]}");
+        return LoadEnd.Number(json, "exit_code") == 0 ? json : throw new MeasuringException($"the load {arguments[0]} did not add up: {json["errors_by_kind"]}");
     }
 
     private long PendingMessages() =>

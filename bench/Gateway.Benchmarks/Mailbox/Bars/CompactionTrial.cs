@@ -1,4 +1,4 @@
-using Gateway.Benchmarks.Ladder;
+using Gateway.Benchmarks.Reports;
 using Gateway.Mailbox;
 using Gateway.Mailbox.Format;
 
@@ -110,7 +110,7 @@ internal sealed class CompactionTrial : Trial
         }
 
         var end = log.Log.Counters;
-        if (judged == 0 || end.TruncatedSegments == 0) throw new LadderException("the log was never compacted");
+        if (judged == 0 || end.TruncatedSegments == 0) throw new MeasuringException("the log was never compacted");
         var accepted = (double)messages * RecordLayout.LogBytes(RecordLayout.MessageFixedBytes + PairLoad.BodyBytes);
         var prefix = rests ? "" : "full_speed_";
         into.Add(prefix + "log_by_live_beyond_2_segments", worst);

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using Gateway.Benchmarks.Ladder;
+using Gateway.Benchmarks.Reports;
 using Gateway.Protocol;
 
 namespace Gateway.Benchmarks.Mailbox.Bars;
@@ -16,17 +16,17 @@ internal sealed class DeafDevice : IDisposable
     /// <param name="port">Of the node, on loopback.</param>
     /// <param name="secretPath">Of the node.</param>
     /// <param name="address">Its own.</param>
-    /// <exception cref="LadderException">The node did not welcome it.</exception>
+    /// <exception cref="MeasuringException">The node did not welcome it.</exception>
     public DeafDevice(int port, string secretPath, Address address)
     {
         var key = new byte[DeviceKey.KeyBytes];
-        if (!NodeSecret.TryParse(File.ReadAllText(secretPath).Trim(), out var secret, out var error)) throw new LadderException(error);
+        if (!NodeSecret.TryParse(File.ReadAllText(secretPath).Trim(), out var secret, out var error)) throw new MeasuringException(error);
         DeviceKey.Derive(secret, address, epoch: 0, key);
         _socket.Connect(new IPEndPoint(IPAddress.Loopback, port));
         var frame = new byte[4096];
         var nonce = RandomNumberGenerator.GetBytes(Wire.NonceBytes);
         _socket.Send(frame.AsSpan(0, HelloFrame.Write(frame, nonce)));
-        if (!ChallengeFrame.TryParse(Expect(FrameType.Challenge), out var challenge, out _)) throw new LadderException("the node's challenge cannot be read");
+        if (!ChallengeFrame.TryParse(Expect(FrameType.Challenge), out var challenge, out _)) throw new MeasuringException("the node's challenge cannot be read");
         var length = AuthenticateFrame.Write(
             frame, address, keyEpoch: 0, incarnation: 0, resume: 0, creditMessages: ushort.MaxValue, creditBytes: 64 << 20, key, nonce, challenge.NodeNonce.ToArray());
         _socket.Send(frame.AsSpan(0, length));
@@ -42,10 +42,10 @@ internal sealed class DeafDevice : IDisposable
         {
             ReadOnlySpan<byte> span = bytes.AsSpan(0, read);
             if (FrameReader.TryRead(ref span, bytes.Length, out var type, out var payload) == FrameStatus.Frame)
-                return type == wanted ? payload.ToArray() : throw new LadderException($"the node said {type} where {wanted} was due");
+                return type == wanted ? payload.ToArray() : throw new MeasuringException($"the node said {type} where {wanted} was due");
             // One byte after the other: what follows the frame is left where it is.
             var got = _socket.Receive(bytes.AsSpan(read, 1));
-            if (got == 0) throw new LadderException($"the node closed where {wanted} was due");
+            if (got == 0) throw new MeasuringException($"the node closed where {wanted} was due");
             read += got;
         }
     }

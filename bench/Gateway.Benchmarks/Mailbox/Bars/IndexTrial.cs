@@ -1,4 +1,4 @@
-using Gateway.Benchmarks.Ladder;
+using Gateway.Benchmarks.Reports;
 using Gateway.Mailbox.Index;
 
 namespace Gateway.Benchmarks.Mailbox.Bars;
@@ -35,7 +35,7 @@ internal sealed class IndexTrial : Trial
 
             into.Add($"bytes_per_entry_at_{aMailbox}", (double)index.MemoryBytes / ((double)aMailbox * mailboxes));
             for (var mailbox = 1UL; mailbox <= (ulong)mailboxes; mailbox++) index.AckUpTo(mailbox, IndexEntry.MaxSequence);
-            if (index.Mailboxes != 0) throw new LadderException($"{index.Mailboxes} mailboxes are left of those that were emptied");
+            if (index.Mailboxes != 0) throw new MeasuringException($"{index.Mailboxes} mailboxes are left of those that were emptied");
             // Of the shape with most mailboxes: it says most about one.
             if (aMailbox == 2) into.Add("bytes_per_emptied_mailbox", (double)(index.MemoryBytes - empty) / mailboxes);
         }

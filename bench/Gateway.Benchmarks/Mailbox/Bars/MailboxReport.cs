@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using System.Xml.Linq;
-using Gateway.Benchmarks.Ladder;
 using Gateway.Benchmarks.Reports;
 
 namespace Gateway.Benchmarks.Mailbox.Bars;
@@ -78,7 +77,7 @@ internal sealed class MailboxReport(
     private static string FasterVersion()
     {
         const string Package = "Microsoft.FASTER.Core";
-        var pinned = XDocument.Load(Path.Combine(LadderPaths.Root, "Directory.Packages.props")).Descendants("PackageVersion").Single(p => (string?)p.Attribute("Include") == Package);
+        var pinned = XDocument.Load(Path.Combine(BenchPaths.Root, "Directory.Packages.props")).Descendants("PackageVersion").Single(p => (string?)p.Attribute("Include") == Package);
         return $"{Package} {(string?)pinned.Attribute("Version")}";
     }
 

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using Gateway.Benchmarks.Ladder;
 using Gateway.Benchmarks.Reports;
 
 namespace Gateway.Benchmarks.Mailbox.Bars;
@@ -52,7 +51,7 @@ internal sealed class MailboxRun(MailboxSettings settings, TextWriter progress) 
                 }
             }
         }
-        catch (LadderException e)
+        catch (MeasuringException e)
         {
             _faults.Add($"{trial.Name}: {e.Message}");
             progress.WriteLine($"{trial.Name} DOES NOT ADD UP: {e.Message}");

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using Gateway.Benchmarks.Ladder;
+using Gateway.Benchmarks.Reports;
 using Microsoft.Win32.SafeHandles;
 
 namespace Gateway.Benchmarks.Mailbox.Bars;
@@ -12,14 +12,14 @@ internal static partial class PageCache
     private const int DontNeed = 4;
 
     /// <summary>Every file of a folder: synced, since dirty pages stay, then dropped.</summary>
-    /// <exception cref="LadderException">The kernel refused.</exception>
+    /// <exception cref="MeasuringException">The kernel refused.</exception>
     public static void Drop(string folder)
     {
         foreach (var path in Directory.GetFiles(folder))
         {
             using var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
             RandomAccess.FlushToDisk(file);
-            if (Advise(file, 0, 0, DontNeed) is not 0 and var errno) throw new LadderException($"posix_fadvise failed with errno {errno}");
+            if (Advise(file, 0, 0, DontNeed) is not 0 and var errno) throw new MeasuringException($"posix_fadvise failed with errno {errno}");
         }
     }
 

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Gateway.Benchmarks.Ladder;
+using Gateway.Benchmarks.Reports;
 using Gateway.Mailbox;
 
 namespace Gateway.Benchmarks.Mailbox.Bars;
@@ -74,7 +74,7 @@ internal sealed class PagingTrial : Trial
         for (var i = 0; i < pages; i++)
         {
             _mailbox = _mailbox % Mailboxes + 1;
-            if (!partition.TryBeginRead(_mailbox, afterSequence: 0, Entries, maxBytes: 128 * 1024, token: _mailbox)) throw new LadderException("no page is free");
+            if (!partition.TryBeginRead(_mailbox, afterSequence: 0, Entries, maxBytes: 128 * 1024, token: _mailbox)) throw new MeasuringException("no page is free");
             MailboxPage page;
             var spin = new SpinWait();
             while (!partition.TryTakePage(out page)) spin.SpinOnce(sleep1Threshold: -1);
@@ -82,6 +82,6 @@ internal sealed class PagingTrial : Trial
             page.Release();
         }
 
-        return messages == (long)pages * Entries ? messages : throw new LadderException($"{pages} pages held {messages} messages");
+        return messages == (long)pages * Entries ? messages : throw new MeasuringException($"{pages} pages held {messages} messages");
     }
 }

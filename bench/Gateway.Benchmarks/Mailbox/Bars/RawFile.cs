@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Gateway.Benchmarks.Reports;
 using Gateway.Mailbox.Format;
 using Gateway.Mailbox.Storage;
 
@@ -15,10 +16,10 @@ internal sealed class RawFile : IDisposable
     private readonly ILogFile _file;
     private long _at;
 
-    /// <exception cref="Ladder.LadderException">There is no room for it.</exception>
+    /// <exception cref="MeasuringException">There is no room for it.</exception>
     public RawFile(string folder)
     {
-        _file = new PosixFileSystem(folder).TryCreate("raw", FileBytes) ?? throw new Ladder.LadderException("the disk has no room for a file of 64 MiB");
+        _file = new PosixFileSystem(folder).TryCreate("raw", FileBytes) ?? throw new MeasuringException("the disk has no room for a file of 64 MiB");
         var zeros = new byte[1 << 20];
         for (var at = 0; at < FileBytes; at += zeros.Length) _file.Write(at, zeros);
         _file.Sync();

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Gateway.Benchmarks.Ladder;
+using Gateway.Benchmarks.Reports;
 using Gateway.Mailbox;
 using Gateway.Mailbox.Format;
 
@@ -50,7 +50,7 @@ internal sealed class RecoveryTrial : Trial
         var took = Stopwatch.GetElapsedTime(begun);
         read = PageCache.ReadFromDisk() - read;
         var (messages, _, _) = log.Partition.CountPending();
-        if (messages != _messages) throw new LadderException($"{messages} of {_messages} messages were recovered");
+        if (messages != _messages) throw new MeasuringException($"{messages} of {_messages} messages were recovered");
         into.Add("seconds", took.TotalSeconds);
         into.Add("records_per_s", messages / took.TotalSeconds);
         into.Add("index_bytes_per_message", (double)log.Partition.IndexBytes / messages);

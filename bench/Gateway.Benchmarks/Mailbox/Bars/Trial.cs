@@ -1,3 +1,5 @@
+using Gateway.Benchmarks.Reports;
+
 namespace Gateway.Benchmarks.Mailbox.Bars;
 
 /// <summary>
@@ -17,13 +19,13 @@ internal abstract class Trial : IDisposable
 
     /// <param name="folder">Its own and empty, on the disk in question.</param>
     /// <param name="settings">Of the run.</param>
-    /// <exception cref="Ladder.LadderException">It cannot.</exception>
+    /// <exception cref="MeasuringException">It cannot.</exception>
     public abstract void Prepare(string folder, MailboxSettings settings);
 
     /// <param name="round">From 1 on.</param>
     /// <param name="into">Takes what was measured.</param>
     /// <param name="stop">Gives up.</param>
-    /// <exception cref="Ladder.LadderException">Something did not add up.</exception>
+    /// <exception cref="MeasuringException">Something did not add up.</exception>
     public abstract void Measure(int round, Readings into, CancellationToken stop);
 
     public virtual void Dispose() => GC.SuppressFinalize(this);

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using Gateway.Benchmarks.Ladder;
+using Gateway.Benchmarks.Reports;
 using Gateway.Benchmarks.Rungs;
 using Gateway.Transport;
 
@@ -29,7 +29,7 @@ internal sealed record Shuttle(IoBackend Io, int Connections)
         }
     }
 
-    /// <exception cref="LadderException">The reactors could not be set up.</exception>
+    /// <exception cref="MeasuringException">The reactors could not be set up.</exception>
     public ShuttleSample Measure(int round, TimeSpan time)
     {
         using var group = new ReactorGroup(
@@ -39,7 +39,7 @@ internal sealed record Shuttle(IoBackend Io, int Connections)
             TimeProvider.System);
         group.Start();
         var errno = group.Listen(new IPEndPoint(IPAddress.Loopback, 0), 1024, out var bound);
-        if (errno != 0) throw new LadderException($"listen: errno {errno}");
+        if (errno != 0) throw new MeasuringException($"listen: errno {errno}");
         var clients = new List<Socket>();
         try
         {
@@ -51,7 +51,7 @@ internal sealed record Shuttle(IoBackend Io, int Connections)
                 clients[i].Send([1]);
             }
 
-            if (Connections == 0 && !group.Reactors[0].TryPost(_ => group.Reactors[0].TryNotify(1, [1]))) throw new LadderException("a reactor takes no work");
+            if (Connections == 0 && !group.Reactors[0].TryPost(_ => group.Reactors[0].TryNotify(1, [1]))) throw new MeasuringException("a reactor takes no work");
             Thread.Sleep(time / 4);
             var (count, cpu, begun) = (Count(group), CpuClock.OfProcess(Environment.ProcessId), Stopwatch.GetTimestamp());
             Thread.Sleep(time);

@@ -19,8 +19,8 @@ internal sealed class TransportRun(TransportSettings settings, TextWriter progre
 
     public async Task PrepareAsync(CancellationToken stop)
     {
-        var (_, errors) = await LoadEnd.RunAsync(new ProcessStartInfo("bash", [LadderPaths.BuildScript]) { RedirectStandardOutput = true, RedirectStandardError = true }, stop);
-        if (!File.Exists(LadderPaths.CRung("echo"))) throw new LadderException(errors.Trim());
+        var (_, errors) = await LoadEnd.RunAsync(new ProcessStartInfo("bash", [BenchPaths.BuildScript]) { RedirectStandardOutput = true, RedirectStandardError = true }, stop);
+        if (!File.Exists(BenchPaths.CRung("echo"))) throw new MeasuringException(errors.Trim());
     }
 
     public async Task<bool> RunAsync(string dataFolder, CancellationToken stop)

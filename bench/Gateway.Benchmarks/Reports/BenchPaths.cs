@@ -1,7 +1,7 @@
-namespace Gateway.Benchmarks.Ladder;
+namespace Gateway.Benchmarks.Reports;
 
-/// <summary>Where the ladder's programs are: all built from one tree, in the configuration of this program.</summary>
-internal static class LadderPaths
+/// <summary>Where the measured programs are: all built from one tree, in the configuration of this program.</summary>
+internal static class BenchPaths
 {
     public static string Configuration { get; } = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
 
@@ -25,9 +25,6 @@ internal static class LadderPaths
             if (File.Exists(Path.Combine(folder.FullName, "Gateway.sln"))) return folder.FullName;
         }
 
-        throw new LadderException("the ladder runs from a source tree: there is no Gateway.sln above " + AppContext.BaseDirectory);
+        throw new MeasuringException("measurements run from a source tree: there is no Gateway.sln above " + AppContext.BaseDirectory);
     }
 }
-
-/// <summary>Ends the ladder with a sentence for the person who ran it.</summary>
-internal sealed class LadderException(string message, Exception? cause = null) : Exception(message, cause);

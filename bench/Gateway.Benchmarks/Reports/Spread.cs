@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Gateway.Benchmarks.Ladder;
+namespace Gateway.Benchmarks.Reports;
 
 /// <summary>Median and range of what the rounds measured.</summary>
 internal readonly record struct Spread(double Median, double Least, double Most)
