@@ -21,6 +21,7 @@ internal sealed record Trap(string Number, string What, string Remedy, params st
         new("10", "spinning on a full buffer allocates", "admission ends at three quarters", "Mailbox.AdmissionTests.What_waits_for_a_slow_disk_is_bounded_and_refused_as_busy"),
         new("11", "`Commit(true)` spins", "`Commit(false)`, and the pump sleeps", "Mailbox.FasterTrapTests.Starting_a_commit_does_not_wait_for_its_end"),
         new("12", "a full disk is noticed a thousand records late, and space does not heal it", "segments are allocated before admission counts on them; any error is a fail stop", "Mailbox.AdmissionTests.Every_byte_below_the_admission_s_limit_has_its_block_on_disk", "Mailbox.AdmissionTests.A_full_disk_refuses_messages_at_the_door_and_acknowledgements_still_pass", "Mailbox.FailStopTests.An_error_of_the_disk_stops_the_log_for_good"),
+        new("", "its tail is read in two halves, and may be one that there is not yet", "read at once, and commits go up to that", "Mailbox.FasterTrapTests.A_tail_is_never_one_that_there_is_not_yet"),
         new("", "a byte flipped in mid-log", "refused, and where it is", "Mailbox.RecoveryTests.A_byte_flipped_anywhere_in_what_was_durable_refuses_to_open_and_says_where"),
         new("", "an fdatasync that fails", "acknowledges nothing, for good", "Mailbox.FailStopTests.An_error_of_the_disk_stops_the_log_for_good"),
     ];
