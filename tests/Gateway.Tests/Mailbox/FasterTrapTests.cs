@@ -116,6 +116,17 @@ public class FasterTrapTests
         Assert.Empty(OngoingCommitRequests(log.Log.Faster));
     }
 
+    /// <summary>FASTER's alone, of pages of 4 KiB.</summary>
+    private static FasterLog SmallLog(IDevice device) => new(new FasterLogSettings
+    {
+        LogDevice = device,
+        LogCommitManager = new RecoveredCommit(64, 64),
+        PageSize = 4096,
+        MemorySize = 64 * 1024,
+        SegmentSize = 64 * 1024,
+        TryRecoverLatest = false,
+    });
+
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "ongoingCommitRequests")]
     private static extern ref Queue<(long Address, FasterLogRecoveryInfo Info)> OngoingCommitRequests(FasterLog log);
 
@@ -124,15 +135,7 @@ public class FasterTrapTests
     {
         // Trap 11: Commit(true) spins until it is over. Here it never is.
         using var device = new SilentDevice();
-        var log = new FasterLog(new FasterLogSettings
-        {
-            LogDevice = device,
-            LogCommitManager = new RecoveredCommit(64, 64),
-            PageSize = 4096,
-            MemorySize = 64 * 1024,
-            SegmentSize = 64 * 1024,
-            TryRecoverLatest = false,
-        });
+        var log = SmallLog(device);
         Assert.True(log.TryEnqueue(new byte[100], out _));
         var started = false;
         new Thread(() =>
@@ -151,15 +154,7 @@ public class FasterTrapTests
         // FASTER reads its tail in two halves: with a page turned in between, the old page's offset comes with the new page. Its own is read beside ours
         // until that was seen often, so that the test shows what it guards against; a machine that runs one thread at a time may never show it.
         using var device = new NullDevice();
-        using var log = new FasterLog(new FasterLogSettings
-        {
-            LogDevice = device,
-            LogCommitManager = new RecoveredCommit(64, 64),
-            PageSize = 4096,
-            MemorySize = 64 * 1024,
-            SegmentSize = 64 * 1024,
-            TryRecoverLatest = false,
-        });
+        using var log = SmallLog(device);
         long end = 64;
         var stop = false;
         var appender = new Thread(() =>

@@ -102,10 +102,11 @@ public sealed partial class UpTests : IDisposable
     {
         string[] packages = Path.IsPathRooted(AlertingPackages.Alertmanager) ? ["--bin", Path.GetDirectoryName(AlertingPackages.Alertmanager)!] : [];
         var path = Path.GetDirectoryName(AlertingPackages.Prometheus) + ":" + Environment.GetEnvironmentVariable("PATH");
+        // Whoever runs the tests in the background of a script has them ignore SIGINT, and what a shell ignored from its start it cannot trap: bash(1), trap.
         return ChildProgram.StartFile(
-            "/bin/bash", _folder.Path,
+            "/usr/bin/env", _folder.Path,
             [
-                Script, "--gateway", ChildProgram.Built("src/Gateway.Server", "gateway"), "--native-port", "0", "--operator-port", "0", "--prometheus-port", "0", "--alertmanager-port", "0",
+                "--default-signal=INT", "/bin/bash", Script, "--gateway", ChildProgram.Built("src/Gateway.Server", "gateway"), "--native-port", "0", "--operator-port", "0", "--prometheus-port", "0", "--alertmanager-port", "0",
                 "--node-option", "--segment-size=8MiB", "--node-option", "--log-memory=8MiB", "--node-option", "--pin-reactors=off", "--node-option", "--reactors=1",
                 .. packages, .. options,
             ],

@@ -52,19 +52,14 @@ public sealed unsafe class RingSetTestsOnUring : IDisposable
     [OnBackendFact]
     public void Work_of_a_ring_whose_flag_was_stale_all_the_time_is_found() => OnItsThread(rings =>
     {
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
+        using var listener = Listen();
         for (var round = 0; round < 20; round++)
         {
             // A socket, not an eventfd: what one eventfd wakes did not get through to another in a minute.
             using var client = Client.Connect((IPEndPoint)listener.LocalEndPoint!);
             using var server = listener.Accept();
             var ring = rings[1 + round % 3];
-            ref var poll = ref ring.Next(UserData.Of(Operation.Listen, (uint)round));
-            poll.Operation = IoUring.OpPollAdd;
-            poll.Descriptor = (int)server.Handle;
-            poll.OperationFlags = EpollEvent.In;
+            Poll(ring, server, round);
             rings.Push();
             LeaveFlagsStale(rings);
             using var signal = Later(() => client.SendAll([1]));
@@ -82,19 +77,14 @@ public sealed unsafe class RingSetTestsOnUring : IDisposable
     [InlineData(false)]
     public void A_ring_that_had_nothing_for_some_turns_rests_and_is_found_when_it_has(bool asleep) => OnItsThread(rings =>
     {
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
+        using var listener = Listen();
         for (var round = 0; round < 20; round++)
         {
             using var client = Client.Connect((IPEndPoint)listener.LocalEndPoint!);
             using var server = listener.Accept();
             var ring = rings[1 + round % 3];
             Assert.Contains(ring, rings.Awake);
-            ref var poll = ref ring.Next(UserData.Of(Operation.Listen, (uint)round));
-            poll.Operation = IoUring.OpPollAdd;
-            poll.Descriptor = (int)server.Handle;
-            poll.OperationFlags = EpollEvent.In;
+            Poll(ring, server, round);
             rings.Push();
             for (var turn = 0; turn < 100; turn++) rings.Collect();
             Assert.Equal([rings.Primary], rings.Awake);
@@ -118,18 +108,13 @@ public sealed unsafe class RingSetTestsOnUring : IDisposable
     public void Work_behind_much_that_completes_nothing_is_found() => OnItsThread(rings =>
     {
         const int Pairs = 100;
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen(Pairs + 1);
+        using var listener = Listen();
         List<(Socket Client, Socket Server)> pairs = [];
         var ring = rings[1];
         for (var i = 0; i <= Pairs; i++)
         {
             pairs.Add((Client.Connect((IPEndPoint)listener.LocalEndPoint!), listener.Accept()));
-            ref var poll = ref ring.Next(UserData.Of(Operation.Listen, (uint)i));
-            poll.Operation = IoUring.OpPollAdd;
-            poll.Descriptor = (int)pairs[i].Server.Handle;
-            poll.OperationFlags = EpollEvent.In;
+            Poll(ring, pairs[i].Server, i);
         }
 
         rings.Push();
@@ -151,6 +136,23 @@ public sealed unsafe class RingSetTestsOnUring : IDisposable
             server.Dispose();
         }
     });
+
+    private static Socket Listen()
+    {
+        var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen(backlog: 128);
+        return listener;
+    }
+
+    /// <summary>Its completion says which.</summary>
+    private static void Poll(Ring ring, Socket socket, int which)
+    {
+        ref var poll = ref ring.Next(UserData.Of(Operation.Listen, (uint)which));
+        poll.Operation = IoUring.OpPollAdd;
+        poll.Descriptor = (int)socket.Handle;
+        poll.OperationFlags = EpollEvent.In;
+    }
 
     /// <summary>Rings are their thread's: made, used and closed there.</summary>
     private void OnItsThread(Action<RingSet> test) => Threads.Start(() =>
