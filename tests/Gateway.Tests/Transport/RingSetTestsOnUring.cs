@@ -100,6 +100,29 @@ public sealed unsafe class RingSetTestsOnUring : IDisposable
         }
     });
 
+    [OnBackendFact]
+    public void A_ring_that_is_awake_again_does_not_signal() => OnItsThread(rings =>
+    {
+        using var listener = Listen();
+        using var client = Client.Connect((IPEndPoint)listener.LocalEndPoint!);
+        using var server = listener.Accept();
+        for (var turn = 0; turn < 100; turn++) rings.Collect();
+        Assert.Equal([rings.Primary], rings.Awake);
+        var ring = rings[1];
+        Poll(ring, server, 7);
+        rings.Push();
+        client.SendAll([1]);
+        var taken = false;
+        while (!taken)
+        {
+            rings.Collect();
+            taken = ring.TryTake(out _);
+        }
+
+        rings.Collect();
+        Assert.False(rings.Primary.TryTake(out _));
+    });
+
     /// <summary>
     /// An enter does 20 pieces of deferred work, and of what it leaves over nothing is signalled. Pieces that complete nothing, as when a peer confirms our end
     /// of sending to a poll for input, must not hide the one behind them that does.
