@@ -58,14 +58,8 @@ public sealed class MailboxLogOptions
     /// </summary>
     public long CompactionReserveBytes { get; init; } = 16L << 20;
 
-    /// <summary>The log is compacted when it is longer than its pending entries times this, its windows' records times the one below, and one segment.</summary>
+    /// <summary>The log is compacted when it is longer than its live bytes times this, and one segment. Windows are live as pending entries are.</summary>
     public double CompactAbove { get; init; } = 2.0;
-
-    /// <summary>
-    /// Once around, a log that is compacted records every window again, and that costs more a byte than moving an entry does: a look-up that misses the caches for
-    /// 44 bytes. Half a million idle devices at 2.0 took an eighth of a busy reactor's time and a sixth of what it relayed. At 16.0 a device costs at most 704 bytes of disk.
-    /// </summary>
-    public double CompactWindowsAbove { get; init; } = 16.0;
 
     /// <summary>
     /// Of how many devices a WINDOW record must stay in the log. Without it a log that holds more of them than a segment takes would be compacted for ever,
@@ -137,7 +131,6 @@ public sealed class MailboxLogOptions
         Require(AckReserveBytes >= 0, "AckReserveBytes must not be negative");
         Require(CompactionReserveBytes >= 0, "CompactionReserveBytes must not be negative");
         Require(CompactAbove is >= 1.1 and <= 100, "CompactAbove must be 1.1 to 100");
-        Require(CompactWindowsAbove is >= 1.1 and <= 1000, "CompactWindowsAbove must be 1.1 to 1000");
         Require(PageBuffersPerPartition is >= 1 and <= 4096, "PageBuffersPerPartition must be 1 to 4096");
         Require(PageBufferBytes is >= 4096 and <= 16 << 20, "PageBufferBytes must be 4 KiB to 16 MiB");
         Require(ReaderThreads is >= 1 and <= 64, "ReaderThreads must be 1 to 64");

@@ -110,10 +110,9 @@ internal sealed class Compactor : IRecordSink
     {
         var begin = _segments.FirstSegment * _segments.SegmentBytes;
         if (_watermark.Through < begin + _segments.SegmentBytes) return false;
-        var windows = (_options.CountWindows?.Invoke() ?? 0) * RecordLayout.LogBytes(RecordLayout.WindowBytes);
-        var pending = 0L;
-        foreach (var partition in _partitions) pending += partition.Index.LiveBytes;
-        return _log.TailAddress - begin > pending * _options.CompactAbove + windows * _options.CompactWindowsAbove + _segments.SegmentBytes;
+        var live = (_options.CountWindows?.Invoke() ?? 0) * RecordLayout.LogBytes(RecordLayout.WindowBytes);
+        foreach (var partition in _partitions) live += partition.Index.LiveBytes;
+        return _log.TailAddress - begin > live * _options.CompactAbove + _segments.SegmentBytes;
     }
 
     /// <summary>False when the log stopped meanwhile.</summary>

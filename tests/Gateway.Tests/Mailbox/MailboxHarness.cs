@@ -136,7 +136,6 @@ internal sealed class MailboxHarness : IDisposable
                 CompactionReserveBytes = settings.CompactionReserveBytes,
                 OnCompaction = settings.Compacts ? _ => { } : null,
                 CountWindows = () => settings.Windows,
-                CompactWindowsAbove = 2.0,
                 PageBufferBytes = settings.PageBufferBytes,
                 PageBuffersPerPartition = settings.PageBuffers,
                 CommitStallLimit = settings.CommitStallLimit,
