@@ -10,7 +10,7 @@ namespace Gateway.Transport.Backend.Uring;
 /// poll of a ring's own descriptor never wakes (pitfall 2).
 /// <para>A ring other than the first is awake or at rest. Awake ones are looked at in each turn and do not signal. One that had nothing for
 /// <see cref="RestAfterTurns"/> is put to rest, and so are all before the thread sleeps: it signals and is not looked at until the eventfd was read
-/// (<see cref="LookAround"/>) or an operation is made in it. So fifty rings of quiet connections cost a busy one nothing.</para>
+/// (<see cref="LookAround"/>) or an operation is made in it. So a busy ring does not pay for a look at fifty quiet ones in each turn.</para>
 /// Owned by the reactor's thread; others may <see cref="TryReserve"/> and <see cref="Release"/>, and so a ring that was made stays until all
 /// threads have ended.
 /// </summary>
