@@ -43,7 +43,7 @@ public sealed class MailboxLogOptions
     /// <summary>Power of two, at least 8 pages: what the log holds in memory before the disk has it.</summary>
     public long MemoryBytes { get; init; } = 128L << 20;
 
-    /// <summary>Power of two, at least 2 pages: one file each.</summary>
+    /// <summary>Power of two, at least 2 pages and at most 1 GiB: one file each.</summary>
     public long SegmentBytes { get; init; } = 64L << 20;
 
     /// <summary>Room for messages that is kept allocated beyond the tail and the reserves, in segments.</summary>

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using Gateway.Messaging.Pools;
 
@@ -11,9 +12,12 @@ namespace Gateway.Messaging;
 /// </summary>
 internal sealed class Slab<T> : IElastic where T : unmanaged
 {
-    // Small, so that many homes of few devices do not each hold a large chunk half empty.
-    private const int ChunkShift = 8;
-    private const int ChunkSize = 1 << ChunkShift;
+    // Small, so that many homes of few devices do not each hold a large chunk half empty; and not smaller, for a collection looks at each chunk twice.
+    private const int ChunkBytes = 32 * 1024;
+
+    // Places, a power of two: as many as fit, and a word of the map at least.
+    private static readonly int ChunkShift = Math.Max(6, BitOperations.Log2((uint)(ChunkBytes / Unsafe.SizeOf<T>())));
+    private static readonly int ChunkSize = 1 << ChunkShift;
 
     // Where a chunk is not there: an old index finds nobody.
     private static readonly T[] Nobody = GC.AllocateArray<T>(ChunkSize, pinned: true);

@@ -9,7 +9,8 @@ namespace Gateway.Messaging;
 /// </summary>
 internal sealed class WindowTable
 {
-    private const int ChunkShift = 8;
+    // A collection looks at each chunk twice, and with 256 places half a million devices had four thousand.
+    private const int ChunkShift = 10;
     private const int ChunkSize = 1 << ChunkShift;
 
     private SendWindow[][] _windows = [];

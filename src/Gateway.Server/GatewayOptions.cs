@@ -137,10 +137,10 @@ public sealed record GatewayOptions
     public Durability Durability { get; init; }
     public TimeSpan CommitProgressTimeout { get; init; }
 
-    /// <summary>A power of two, not below <see cref="LogPage"/>.</summary>
+    /// <summary>A power of two, at least two pages.</summary>
     public long SegmentSize { get; init; }
 
-    /// <summary>A power of two, at least four pages.</summary>
+    /// <summary>A power of two, at least eight pages.</summary>
     public long LogMemory { get; init; }
 
     /// <summary>A power of two; twice <see cref="MaxBody"/> fits.</summary>

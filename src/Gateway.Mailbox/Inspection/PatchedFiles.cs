@@ -50,7 +50,6 @@ internal sealed class PatchedFiles(ILogFileSystem disk) : ILogFileSystem
     }
 
     public ILogFile? TryCreate(string name, long bytes) => throw ReadOnly();
-    public ILogFile? TryOpenDirect(string name) => throw ReadOnly();
     public void Rename(string from, string to) => throw ReadOnly();
     public void SyncFolder() => throw ReadOnly();
     public IDisposable Lock(string name) => throw ReadOnly();
@@ -89,6 +88,7 @@ internal sealed class PatchedFiles(ILogFileSystem disk) : ILogFileSystem
     {
         public string Path => System.IO.Path.Combine(owner.Folder, name);
         public long Length => Math.Max(file?.Length ?? 0, Patches?.Bytes ?? 0);
+        public bool OverwritesInPlace => throw ReadOnly();
         private FilePatches? Patches => owner._patched.GetValueOrDefault(name);
 
         public int Read(long offset, Span<byte> into)
@@ -117,6 +117,8 @@ internal sealed class PatchedFiles(ILogFileSystem disk) : ILogFileSystem
         public void DropCache(long offset, long bytes) => file?.DropCache(offset, bytes);
         public bool TryHold(bool alone) => file?.TryHold(alone) ?? true;
         public void Write(long offset, ReadOnlySpan<byte> bytes) => throw ReadOnly();
+        public void StartWriteOut(long offset, long bytes) => throw ReadOnly();
+        public void AwaitWriteOut(long offset, long bytes) => throw ReadOnly();
         public void Sync() => throw ReadOnly();
         public bool TryExtend(long bytes) => throw ReadOnly();
         public void Dispose() => file?.Dispose();

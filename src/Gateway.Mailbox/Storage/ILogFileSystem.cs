@@ -12,12 +12,6 @@ internal interface ILogFileSystem
 
     /// <summary>Makes a file of this length whose blocks are all allocated and read as zeros. Null, and nothing left behind, when the disk has no room for it.</summary>
     ILogFile? TryCreate(string name, long bytes);
-
-    /// <summary>
-    /// Opens a file for writes around the page cache, of whole <see cref="ILogFile.BlockBytes"/> from aligned memory. Null where that cannot be
-    /// done, or where overwriting a block takes a new one: a file system that copies on write.
-    /// </summary>
-    ILogFile? TryOpenDirect(string name);
     void Rename(string from, string to);
     void Delete(string name);
 
@@ -37,6 +31,9 @@ internal interface ILogFile : IDisposable
 
     string Path { get; }
     long Length { get; }
+
+    /// <summary>Whether a block once written is overwritten where it is; a file system that copies on write takes a new one.</summary>
+    bool OverwritesInPlace { get; }
     void Write(long offset, ReadOnlySpan<byte> bytes);
 
     /// <summary>Returns the bytes read: fewer than asked only at the end of the file.</summary>
@@ -50,6 +47,12 @@ internal interface ILogFile : IDisposable
     /// and says of it that it is written.
     /// </summary>
     void DropCache(long offset, long bytes);
+
+    /// <summary>Has the disk begin with what was written to this stretch, so that a later sync has less to do. Promises nothing.</summary>
+    void StartWriteOut(long offset, long bytes);
+
+    /// <summary>Waits until that has ended. Durable it is not: the disk's own cache and the file's size and blocks are a sync's affair.</summary>
+    void AwaitWriteOut(long offset, long bytes);
 
     /// <summary>fdatasync.</summary>
     void Sync();

@@ -8,6 +8,7 @@ namespace Gateway.Mailbox.Storage;
 /// </summary>
 internal static unsafe partial class Posix
 {
+    public const int EPERM = 1;
     public const int EINTR = 4;
     public const int ENOENT = 2;
     public const int ENXIO = 6;
@@ -15,20 +16,22 @@ internal static unsafe partial class Posix
     public const int ENOMEM = 12;
     public const int ENFILE = 23;
     public const int EMFILE = 24;
-    public const int EINVAL = 22;
     public const int ENOSPC = 28;
+    public const int ENOSYS = 38;
     public const int EOPNOTSUPP = 95;
     public const int EDQUOT = 122;
 
     public const int ReadWrite = 2;
     public const int Create = 0x40;
     public const int Exclusive = 0x80;
-    public static readonly int Direct = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x10000 : 0x4000;
     private const int CloseOnExec = 0x80000;
     private const int SeekData = 3;
     private const int SeekHole = 4;
     private const int WillNeed = 3;
     private const int DontNeed = 4;
+    private const uint SyncWaitBefore = 1;
+    private const uint SyncWrite = 2;
+    private const uint SyncWaitAfter = 4;
     private const int LockShared = 1;
     private const int LockExclusive = 2;
     private const int LockNonBlocking = 4;
@@ -83,6 +86,10 @@ internal static unsafe partial class Posix
 
     /// <summary>fdatasync is never repeated after a failure: the kernel may already have dropped what it could not write.</summary>
     public static int SyncData(int fd) => Result(fdatasync(fd));
+
+    /// <summary>sync_file_range: not repeated after a failure either. To wait is to begin with what was not begun, too.</summary>
+    public static int WriteOut(int fd, long offset, long length, bool wait) =>
+        Result(sync_file_range(fd, offset, length, wait ? SyncWaitBefore | SyncWrite | SyncWaitAfter : SyncWrite));
 
     public static int Sync(int fd) => Result(fsync(fd));
 
@@ -159,6 +166,9 @@ internal static unsafe partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int fdatasync(int fd);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int sync_file_range(int fd, long offset, long length, uint flags);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int fsync(int fd);

@@ -177,7 +177,7 @@ internal sealed class SegmentStore : IDisposable
         {
             using var file = _files.TryCreate(name + Temporary, SegmentHeader.Bytes + SegmentBytes);
             if (file is null) return null;
-            SegmentZeros.Write(_files, name + Temporary, SegmentBytes, goOn);
+            SegmentZeros.Write(file, SegmentBytes, goOn);
             SegmentHeader.Write(header, _identity, segment, SegmentBytes, PageBytes);
             file.Write(0, header);
             file.Sync();

@@ -11,6 +11,7 @@ internal static class OperatorJson
 {
     public static void Configure(JsonSerializerOptions options)
     {
+        options.TypeInfoResolverChain.Insert(0, OperatorJsonContext.Default);
         options.PropertyNamingPolicy = JsonNamingPolicy.CamelCase;
         options.Converters.Add(new AddressConverter());
         options.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
@@ -24,6 +25,23 @@ internal static class OperatorJson
         public override void Write(Utf8JsonWriter writer, Address value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
     }
 }
+
+/// <summary>The bodies, for the compiler to write their readers and writers. What is not listed works by reflection.</summary>
+[JsonSerializable(typeof(CollectionBody))]
+[JsonSerializable(typeof(ConnectionsBody))]
+[JsonSerializable(typeof(DeviceBody))]
+[JsonSerializable(typeof(DumpBody))]
+[JsonSerializable(typeof(FlightBody))]
+[JsonSerializable(typeof(KickBody))]
+[JsonSerializable(typeof(LedgerBody))]
+[JsonSerializable(typeof(LogLevelBody))]
+[JsonSerializable(typeof(MailboxStatus))]
+[JsonSerializable(typeof(NodeCounters))]
+[JsonSerializable(typeof(ResumeBody))]
+[JsonSerializable(typeof(StatusBody))]
+[JsonSerializable(typeof(TopBody))]
+[JsonSerializable(typeof(TopListBody))]
+internal sealed partial class OperatorJsonContext : JsonSerializerContext;
 
 /// <summary>GET /ops/ledger: the messages' totals, and the receipts' apart. The names are the ledger's own.</summary>
 internal sealed record LedgerBody(

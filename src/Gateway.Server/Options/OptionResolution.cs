@@ -35,7 +35,12 @@ internal sealed record OptionResolution(GatewayOptions? Options, OptionValues Va
 
         // Values that cannot be read have no relation to others.
         if (errors.Count == 0) CheckRelations(values, errors);
-        if (errors.Count == 0) LowerToLimits(values, limits, notes);
+        if (errors.Count == 0)
+        {
+            LowerToLimits(values, limits, notes);
+            FitSegments(values);
+        }
+
         return new OptionResolution(errors.Count == 0 ? new GatewayOptions(values) : null, values, errors, notes);
     }
 
@@ -71,8 +76,8 @@ internal sealed record OptionResolution(GatewayOptions? Options, OptionValues Va
     {
         AtLeast(OptionTable.BufferHard, OptionTable.BufferSoft, 1);
         AtLeast(OptionTable.LogPage, OptionTable.MaxBody, 2);
-        AtLeast(OptionTable.LogMemory, OptionTable.LogPage, 4);
-        AtLeast(OptionTable.SegmentSize, OptionTable.LogPage, 1);
+        AtLeast(OptionTable.LogMemory, OptionTable.LogPage, 8);
+        AtLeast(OptionTable.SegmentSize, OptionTable.LogPage, 2);
 
         var native = values.Get(OptionTable.NativeListen);
         var operators = values.Get(OptionTable.OperatorListen);
@@ -104,5 +109,17 @@ internal sealed record OptionResolution(GatewayOptions? Options, OptionValues Va
         if (io == IoBackend.Auto && limits.HasUring && values.Source(OptionTable.MaxConnections) != OptionSource.Default) return;
         values.Adjust(OptionTable.MaxConnections, possible);
         notes.Add($"max-connections is {possible} in place of {wanted}: this process may open {limits.OpenFiles} files (ulimit -n)");
+    }
+
+    /// <summary>
+    /// Compaction records the send windows of all devices again each time the log has grown by a segment and what is live: with many devices a larger
+    /// segment spares most of that.
+    /// </summary>
+    private static void FitSegments(OptionValues values)
+    {
+        if (values.Source(OptionTable.SegmentSize) != OptionSource.Default) return;
+        // As with files: the default of connections asks for nothing.
+        if (values.Source(OptionTable.MaxConnections) == OptionSource.Default || values.Get(OptionTable.MaxConnections) < OptionTable.ManyConnections) return;
+        values.Adjust(OptionTable.SegmentSize, OptionTable.SegmentBytesOfMany);
     }
 }

@@ -97,8 +97,6 @@ internal sealed class SimulatedDisk
             return new OpenFile(this, file);
         });
 
-        public ILogFile? TryOpenDirect(string name) => Open(name);
-
         public void Rename(string from, string to) => Do(() =>
         {
             var file = Find(from);
@@ -239,6 +237,7 @@ internal sealed class SimulatedDisk
     {
         public string Path => $"{mount.Folder}/{file.Name}";
         public long Length => mount.Do(() => file.Bytes.Length);
+        public bool OverwritesInPlace => true;
         public void Write(long offset, ReadOnlySpan<byte> bytes) => mount.Write(file, offset, bytes);
         public int Read(long offset, Span<byte> into) => mount.Read(file, offset, into);
 
@@ -248,6 +247,15 @@ internal sealed class SimulatedDisk
 
         // What a failed sync left on this disk is decided when the power goes; until then the cache is what is read.
         public void DropCache(long offset, long bytes)
+        {
+        }
+
+        // Promises nothing, and so changes nothing: what is not synced may be lost or not.
+        public void StartWriteOut(long offset, long bytes)
+        {
+        }
+
+        public void AwaitWriteOut(long offset, long bytes)
         {
         }
 

@@ -56,9 +56,6 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
         return _files.TryCreate(name, bytes) is { } file ? new FaultyFile(this, name, file) : null;
     }
 
-    /// <summary>Through the page cache where the file system can do nothing else, so that tests see the same everywhere.</summary>
-    public ILogFile? TryOpenDirect(string name) => new FaultyFile(this, name, _files.TryOpenDirect(name) ?? _files.Open(name));
-
     public void Rename(string from, string to) => _files.Rename(from, to);
     public void Delete(string name)
     {
@@ -78,6 +75,9 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
     {
         public string Path => file.Path;
         public long Length => file.Length;
+
+        /// <summary>Said to be so wherever the tests run, so that they see the same everywhere.</summary>
+        public bool OverwritesInPlace => true;
 
         public void Write(long offset, ReadOnlySpan<byte> bytes)
         {
@@ -100,6 +100,10 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
             file.DropCache(offset, bytes);
             owner.OnDropCache?.Invoke(name, offset, bytes);
         }
+
+        public void StartWriteOut(long offset, long bytes) => file.StartWriteOut(offset, bytes);
+
+        public void AwaitWriteOut(long offset, long bytes) => file.AwaitWriteOut(offset, bytes);
 
         public void Sync()
         {

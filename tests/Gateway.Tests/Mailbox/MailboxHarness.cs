@@ -30,8 +30,9 @@ internal sealed class DataFolder : IDisposable
     {
         while (true)
         {
-            // The superblock first: what it says was true of the segments when it was written, and of what they are later.
-            var files = Directory.GetFiles(Path).OrderBy(f => System.IO.Path.GetFileName(f) != "superblock");
+            // The superblock first: what it says was true of the segments when it was written, and of what they are later. The last segment next: the
+            // log goes on meanwhile, and no mark may be copied that tells of what its own segment's copy was too early for.
+            var files = Directory.GetFiles(Path).OrderBy(f => System.IO.Path.GetFileName(f) != "superblock").ThenByDescending(f => f, StringComparer.Ordinal);
             try
             {
                 foreach (var file in files.Where(f => System.IO.Path.GetFileName(f) != "LOCK"))
@@ -51,7 +52,7 @@ internal sealed class DataFolder : IDisposable
         var from = new PosixFileSystem(Path);
         while (true)
         {
-            var names = from.List().Where(n => n != "LOCK").OrderBy(n => n != "superblock").ToList();
+            var names = from.List().Where(n => n != "LOCK").OrderBy(n => n != "superblock").ThenByDescending(n => n, StringComparer.Ordinal).ToList();
             try
             {
                 foreach (var name in names)

@@ -103,8 +103,9 @@ public class StructureTests
         // What it kept is what growing again does not have to allocate.
         var start = GC.GetAllocatedBytesForCurrentThread();
         for (ulong device = 1; device <= count; device++) windows.Add(device);
-        var kept = count * 40L - (GC.GetAllocatedBytesForCurrentThread() - start);
-        Assert.True(kept < 64 * 1024, $"{kept} bytes were kept");
+        var kept = count * (40L + 4) - (GC.GetAllocatedBytesForCurrentThread() - start);
+        // Two chunks of windows and of buckets.
+        Assert.InRange(kept, 0, 100 * 1024);
         start = GC.GetAllocatedBytesForCurrentThread();
         for (var i = 0; i < 1000; i++)
         {

@@ -181,8 +181,8 @@ public sealed class OptionResolutionTests : IDisposable
     [Theory]
     [InlineData("--buffer-hard 1MiB", "--buffer-hard: 1MiB is below buffer-soft, 512MiB (default of buffer-soft)")]
     [InlineData("--log-page 64KiB", "--log-page: 64KiB is below 2 times max-body, 64KiB (default of max-body)")]
-    [InlineData("--log-memory 2MiB", "--log-memory: 2MiB is below 4 times log-page, 1MiB (default of log-page)")]
-    [InlineData("--segment-size 1MiB --log-page 2MiB", "--segment-size: 1MiB is below log-page, 2MiB (--log-page)")]
+    [InlineData("--log-memory 2MiB", "--log-memory: 2MiB is below 8 times log-page, 1MiB (default of log-page)")]
+    [InlineData("--segment-size 1MiB", "--segment-size: 1MiB is below 2 times log-page, 1MiB (default of log-page)")]
     [InlineData("--operator-listen 127.0.0.1:5240", "--operator-listen: 127.0.0.1:5240 is taken by native-listen, 127.0.0.1:5240 (default of native-listen)")]
     [InlineData("--native-listen 0.0.0.0:5249", "default of operator-listen: 127.0.0.1:5249 is taken by native-listen, 0.0.0.0:5249 (--native-listen)")]
     public void Values_that_contradict_each_other_are_named_both(string arguments, string expected)
@@ -228,6 +228,19 @@ public sealed class OptionResolutionTests : IDisposable
         var resolution = OptionResolution.Of(CommandLine.Parse([]), Variables(), _folder.Path, new ProcessLimits(20_000, HasUring: true));
 
         Assert.Equal(20_000 - 512, resolution.Options!.MaxConnections);
+    }
+
+    [Theory]
+    [InlineData("--max-connections 250000 --io uring", 256)]
+    [InlineData("--max-connections 249999 --io uring", 64)]
+    [InlineData("--max-connections 250000 --io uring --segment-size 64MiB", 64)]
+    [InlineData("--max-connections 250000 --io epoll", 64)]
+    [InlineData("--io uring", 64)]
+    public void A_node_of_many_connections_has_larger_segments_unless_told_otherwise(string arguments, int expectedMiB)
+    {
+        var resolution = OptionResolution.Of(CommandLine.Parse(arguments.Split(' ')), Variables(), _folder.Path, new ProcessLimits(20_000, HasUring: true));
+
+        Assert.Equal((long)expectedMiB << 20, resolution.Options!.SegmentSize);
     }
 
     [Fact]
@@ -288,7 +301,7 @@ public sealed class OptionResolutionTests : IDisposable
         "buffer-soft" => "256MiB",
         "buffer-hard" => "2GiB",
         "segment-size" or "log-memory" => "256MiB",
-        "log-page" => "2MiB",
+        "log-page" => "512KiB",
         "max-body" => "32KiB",
         "max-unsent" => "128KiB",
         "max-mailbox-bytes" or "max-pending-bytes" => "128MiB",

@@ -104,7 +104,7 @@ internal static class ChurnRun
             Visit = plan.Kind switch { ChurnKind.Close => Devices.Visit.Touch, ChurnKind.Abort => Devices.Visit.HalfHandshake, _ => Devices.Visit.Login },
         });
         if (!conductor.WaitUntil(
-            "churn", s => s[Counter.LoginsWaiting] == 0 && s[Counter.LoginsInFlight] == 0 && s[Counter.Attached] == 0, mayRest: plan.Rate > 0 ? _ => true : null)) return false;
+            "churn", s => s[Counter.LoginsLeft] == 0 && s[Counter.Attached] == 0, mayRest: plan.Rate > 0 ? _ => true : null)) return false;
         var after = conductor.Look();
         if (after[Counter.Visits] < wanted && after[Counter.Errors] == errors) conductor.Errors.Add("not_visited", wanted - after[Counter.Visits]);
         return true;

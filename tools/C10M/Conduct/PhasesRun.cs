@@ -80,7 +80,7 @@ internal static class PhasesRun
         var before = conductor.Look();
         conductor.Give(new Order(OrderKind.Drop) { Devices = plan.Storm });
         var left = before[Counter.Attached] - plan.Storm;
-        var dropped = conductor.WaitUntil("storm", s => s[Counter.Attached] <= left || s[Counter.LoginsWaiting] > 0, TimeSpan.FromSeconds(60));
+        var dropped = conductor.WaitUntil("storm", s => s[Counter.Attached] <= left || s[Counter.LoginsLeft] > s[Counter.LoginsInFlight], TimeSpan.FromSeconds(60));
         var ramped = (result.LoginsPerSecond, result.Connections);
         var ended = dropped && Runs.LogIn(conductor, result, Who.All, 0, plan.Storm, "storm");
         (result.LoginsPerSecond, result.Connections) = ramped;

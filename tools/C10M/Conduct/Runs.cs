@@ -12,10 +12,7 @@ internal static class Runs
         var before = conductor.Look();
         var startedAt = conductor.Time.NowUs();
         conductor.Give(new Order(OrderKind.Login) { Who = who, Rate = rate });
-        conductor.WaitUntil(
-            phase,
-            s => s[Counter.LoginsWaiting] == 0 && s[Counter.LoginsInFlight] == 0,
-            mayRest: rate > 0 ? _ => true : null);
+        conductor.WaitUntil(phase, s => s[Counter.LoginsLeft] == 0, mayRest: rate > 0 ? _ => true : null);
         var after = conductor.Look();
         var logins = after[Counter.Logins] - before[Counter.Logins];
         var seconds = (after[Counter.LastLoginAt] - startedAt) / 1e6;

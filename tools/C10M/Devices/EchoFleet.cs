@@ -192,7 +192,7 @@ internal sealed class EchoFleet : IFleet
 
     private void UpdateGauges()
     {
-        _tally[Counter.LoginsWaiting] = _echoes.Length - _connectCursor;
+        _tally[Counter.LoginsLeft] = _echoes.Length - _connectCursor + _tally[Counter.LoginsInFlight];
         _tally[Counter.Sending] = MaySend ? _tally[Counter.Open] : 0;
     }
 

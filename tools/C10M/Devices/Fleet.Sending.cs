@@ -169,6 +169,6 @@ internal sealed partial class Fleet
     private void UpdateGauges()
     {
         _schedule.UpdateGauges(_nowUs);
-        _tally[Counter.LoginsWaiting] = _devices.Length - _loginCursor + _loginAgain.Count;
+        _tally[Counter.LoginsLeft] = _devices.Length - _loginCursor + _loginAgain.Count + _tally[Counter.LoginsInFlight];
     }
 }

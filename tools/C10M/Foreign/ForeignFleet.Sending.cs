@@ -150,6 +150,6 @@ internal abstract partial class ForeignFleet
     private void UpdateGauges()
     {
         _schedule.UpdateGauges(_nowUs);
-        _tally[Counter.LoginsWaiting] = _devices.Length - _loginCursor;
+        _tally[Counter.LoginsLeft] = _devices.Length - _loginCursor + _tally[Counter.LoginsInFlight];
     }
 }

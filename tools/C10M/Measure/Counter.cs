@@ -7,14 +7,17 @@ internal enum Counter
 {
     /// <summary>Orders that fleets have carried out or begun.</summary>
     OrdersTaken,
+    /// <summary>
+    /// Logins that this phase still has to begin, to begin again or to end, as of a turn's end: with 0, whatever they came to is counted. A copy is made in
+    /// the order of these names, so that what follows is as late as this.
+    /// </summary>
+    LoginsLeft,
     /// <summary>Connections that exist now, in whatever state.</summary>
     Attached,
     /// <summary>Sessions established now.</summary>
     Open,
     /// <summary>Connects and logins under way now.</summary>
     LoginsInFlight,
-    /// <summary>Devices that this phase's login still has to begin, or begin again.</summary>
-    LoginsWaiting,
     /// <summary>Logins that ended with a welcome.</summary>
     Logins,
     /// <summary>Logins begun again because the node asked for it (overloaded, go away).</summary>

@@ -42,8 +42,8 @@ internal sealed class MailboxReport(
         text.AppendLine(
             """
             ## What bounds it
-            With many messages on their way the owner's and the commit thread share the cores, and copying into pages of the page cache that were never touched is
-            most of a commit (ROADMAP.md); with one, the disk's fdatasync and two wake-ups are all there is. Recovery reads ahead of one thread that checks and
+            With many messages on their way the owner's and the commit thread share the cores with whoever writes the zeros of new segments, which is copying into
+            pages of the page cache that were never touched (ROADMAP.md); with one, the disk's fdatasync and two wake-ups are all there is. Recovery reads ahead of one thread that checks and
             indexes: where `read_share` is 1 and a second reads fewer bytes than the disk could give, it is that thread. A log that is compacted at full speed has its
             owner, its compactor and its commit thread at work at once.
 

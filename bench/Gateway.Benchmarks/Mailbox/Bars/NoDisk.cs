@@ -18,8 +18,6 @@ internal sealed class NoDisk : ILogFileSystem
 
     public ILogFile? TryCreate(string name, long bytes) => _files[name] = new NoFile(name, bytes);
 
-    public ILogFile? TryOpenDirect(string name) => null;
-
     public void Rename(string from, string to)
     {
         _files.TryRemove(from, out var file);
@@ -42,6 +40,9 @@ internal sealed class NoDisk : ILogFileSystem
 
         public long Length { get; private set; } = bytes;
 
+        /// <summary>There is nothing to gain by writing twice.</summary>
+        public bool OverwritesInPlace => false;
+
         public void Write(long offset, ReadOnlySpan<byte> bytes)
         {
             if (_kept.Length > 0) bytes.CopyTo(_kept.AsSpan((int)offset));
@@ -61,6 +62,14 @@ internal sealed class NoDisk : ILogFileSystem
         }
 
         public void ReadAhead(long offset, long bytes)
+        {
+        }
+
+        public void StartWriteOut(long offset, long bytes)
+        {
+        }
+
+        public void AwaitWriteOut(long offset, long bytes)
         {
         }
 
