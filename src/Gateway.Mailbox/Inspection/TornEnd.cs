@@ -6,12 +6,13 @@ namespace Gateway.Mailbox.Inspection;
 
 /// <summary>
 /// How much of a batch that was cut short lies behind a log's end. In a file that never held another segment that is all that is not zero; in one that
-/// did, the records that bear this segment's seal, since nothing else tells what is this log's. One thread.
+/// did, the records that bear this segment's seal, since nothing else tells what is this log's; and what stands in the sector of the end itself, so of a
+/// torn record that begins with a sector nothing is seen. One thread.
 /// </summary>
 internal sealed class TornEnd(SegmentStore segments)
 {
     /// <summary>What a disk writes whole: between a record and the end of its sector are zeros, or what the next batch wrote.</summary>
-    private const int SectorBytes = 512;
+    public const int SectorBytes = 512;
 
     private readonly byte[] _page = new byte[segments.PageBytes];
 

@@ -254,6 +254,8 @@ public class MeasureTests
                1: 0100007F:1478 0101007F:D1C6 08 00000001:00000000 00:00000000 00000000     0        0 2 1 0
                2: 0101007F:D1C6 0100007F:1478 08 00000000:00000000 00:00000000 00000000     0        0 3 1 0
                3: 0100007F:1478 0101007F:D1C7 01 00000000:00000000 00:00000000 00000000     0        0 4 1 0
+               4: 0100007F:1478 0101007F:D1C8 03 00000000:00000000 00:00000000 00000000     0        0 5 1 0
+               5: 0100007F:1478 0101007F:D1C9 06 00000000:00000000 00:00000000 00000000     0        0 6 1 0
             """);
         folder.Write("slabinfo", """
             slabinfo - version: 2.1
@@ -263,9 +265,9 @@ public class MeasureTests
             TCP                   12     26   2368   13    8 : tunables    0    0    0
             """);
 
-        Assert.Equal(new KernelSockets(1, 15, 619), KernelSockets.Read(folder.Path, 5240));
-        Assert.Equal(new KernelSockets(0, 15, 619), KernelSockets.Read(folder.Path, 5241));
-        Assert.Equal(new KernelSockets(null, null, null), KernelSockets.Read(folder.File("nowhere"), 5240));
+        Assert.Equal(new KernelSockets(1, 3, 15, 619), KernelSockets.Read(folder.Path, 5240));
+        Assert.Equal(new KernelSockets(0, 0, 15, 619), KernelSockets.Read(folder.Path, 5241));
+        Assert.Equal(new KernelSockets(null, null, null, null), KernelSockets.Read(folder.File("nowhere"), 5240));
     }
 
     [Fact]

@@ -40,7 +40,7 @@ internal static class ChurnRun
     /// <summary>For the node to close what its peers closed.</summary>
     private static readonly TimeSpan SettleLimit = TimeSpan.FromSeconds(10);
 
-    /// <summary>A close that is given to a ring reaches the kernel later: what has been let go for so long stays let go.</summary>
+    /// <summary>Of a server whose sockets cannot be seen: a close that is given to a ring reaches the kernel later, but what has been let go for so long stays let go.</summary>
     private static readonly TimeSpan SettledFor = TimeSpan.FromMilliseconds(300);
 
     public static LoadResult Run(Conductor conductor, LoadSettings settings, ChurnPlan plan)
@@ -49,7 +49,8 @@ internal static class ChurnRun
         result.Extra["kind"] = plan.Kind.ToString().ToLowerInvariant();
         var before = conductor.Watch.Take(conductor.Time.NowUs());
         result.Extra["server_before"] = before;
-        result.Extra["kernel_before"] = conductor.Server is null ? null : KernelSockets.Read(settings.TargetPort);
+        var kernelBefore = KernelOf(conductor, settings);
+        result.Extra["kernel_before"] = kernelBefore;
         var cost = new CostMark(conductor);
         var startedAt = conductor.Time.NowUs();
         var endUs = startedAt + (long)plan.Time.TotalMicroseconds;
@@ -66,8 +67,8 @@ internal static class ChurnRun
         result.Extra["cycles"] = cycles;
         result.Extra["cycles_per_second"] = Math.Round(cycles / seconds, 1);
         result.Extra["server_cpu_us_per_cycle"] = result.ServerCpuSeconds is { } cpu && cycles > 0 ? Math.Round(cpu * 1e6 / cycles, 1) : null;
-        if (!conductor.IsInterrupted) Settle(conductor, settings, before);
-        result.Extra["kernel_after"] = conductor.Server is null ? null : KernelSockets.Read(settings.TargetPort);
+        if (!conductor.IsInterrupted) Settle(conductor, settings, before, kernelBefore);
+        result.Extra["kernel_after"] = KernelOf(conductor, settings);
         result.Extra["server_after"] = conductor.Watch.Take(conductor.Time.NowUs());
         result.ServerMemoryBytes = conductor.Server?.MemoryBytes();
         // Nobody stayed that the memory could be shared out among.
@@ -75,7 +76,10 @@ internal static class ChurnRun
         return Runs.Finish(conductor, result);
     }
 
-    private static void Settle(Conductor conductor, LoadSettings settings, ServerSample before)
+    /// <summary>Null when the server is not a process of this machine.</summary>
+    private static KernelSockets? KernelOf(Conductor conductor, LoadSettings settings) => conductor.Server is null ? null : KernelSockets.Read(settings.TargetPort);
+
+    private static void Settle(Conductor conductor, LoadSettings settings, ServerSample before, KernelSockets? kernelBefore)
     {
         long? sinceUs = null;
         conductor.WaitUntil(
@@ -83,15 +87,18 @@ internal static class ChurnRun
             _ =>
             {
                 var nowUs = conductor.Time.NowUs();
-                sinceUs = HasLetGo(conductor, settings, before) ? sinceUs ?? nowUs : null;
+                sinceUs = HasLetGo(conductor, settings, before, kernelBefore) ? sinceUs ?? nowUs : null;
                 return nowUs - sinceUs >= (long)SettledFor.TotalMicroseconds;
             },
             SettleLimit, mayRest: _ => true);
     }
 
-    /// <summary>As far as it can be seen: no socket of the server's waits for its close, and it has no more connections and handshakes than before.</summary>
-    private static bool HasLetGo(Conductor conductor, LoadSettings settings, ServerSample before) =>
-        (conductor.Server is null || KernelSockets.Read(settings.TargetPort).CloseWait is null or 0)
+    /// <summary>
+    /// As far as it can be seen: the kernel has no more sockets for the server than before, those that it has yet to accept included; so what the server
+    /// tells after that, of connections and handshakes, can only fall.
+    /// </summary>
+    private static bool HasLetGo(Conductor conductor, LoadSettings settings, ServerSample before, KernelSockets? kernelBefore) =>
+        (KernelOf(conductor, settings)?.AtServer is not { } sockets || sockets <= (kernelBefore?.AtServer ?? 0))
         && (before.Node is not { } was || (conductor.Watch.AskNode() is { } now && now.Connections <= was.Connections && now.Handshakes <= was.Handshakes));
 
     private static bool Visit(Conductor conductor, LoadSettings settings, ChurnPlan plan)

@@ -35,7 +35,7 @@ internal static class Summary
             if (value is StormRound ramp) Round(name, ramp);
             else if (value is IEnumerable<StormRound> rounds) rounds.ToList().ForEach(round => Round("round", round));
             else if (value is ServerSample sample) Server(name, sample);
-            else if (value is KernelSockets kernel) Line($"  {name,-14} {kernel.CloseWait:N0} in CLOSE_WAIT; slab objects: {kernel.TcpObjects:N0} TCP, {kernel.InodeObjects:N0} socket inodes");
+            else if (value is KernelSockets kernel) Line($"  {name,-14} {kernel.AtServer:N0} at the server, {kernel.CloseWait:N0} in CLOSE_WAIT; slab objects: {kernel.TcpObjects:N0} TCP, {kernel.InodeObjects:N0} socket inodes");
             else if (value is not null) Line($"  {name,-14} {value}");
         }
 
