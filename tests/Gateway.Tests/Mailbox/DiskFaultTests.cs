@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Gateway.Mailbox;
 using Gateway.Mailbox.Format;
+using Gateway.Mailbox.Storage;
 using Xunit;
 
 namespace Gateway.Tests.Mailbox;
@@ -22,6 +23,8 @@ public class DiskFaultTests
     [InlineData("sync", "superblock", Eio)]
     [InlineData("write", ".segment.new", Eio)]
     [InlineData("sync", ".segment.new", Eio)]
+    [InlineData("write out", ".segment.new", Eio)]
+    [InlineData("wait", ".segment.new", Eio)]
     [InlineData("sync", "folder", Eio)]
     public void An_error_anywhere_stops_the_log_and_what_it_had_told_is_there_again(string what, string where, int errno)
     {
@@ -29,7 +32,9 @@ public class DiskFaultTests
         var files = new FaultyFileSystem(folder.Path);
         var time = new ManualTime();
         var told = new List<ulong>();
-        using (var log = new MailboxHarness(folder.Path, s => s.FileSystem = files, time))
+        // Only between two pieces of a segment's zeros is one waited for.
+        var segmentBytes = what == "wait" ? 4L * SegmentZeros.PieceBytes : 64 * 1024;
+        using (var log = new MailboxHarness(folder.Path, s => (s.FileSystem, s.SegmentBytes) = (files, segmentBytes), time))
         {
             for (var i = 0; i < 20; i++) told.Add(log.Send(5, new string('m', 500)));
             log.Commit();
@@ -41,6 +46,8 @@ public class DiskFaultTests
 
             if (where == "folder") files.OnSyncFolder = () => Fail("folder");
             else if (what == "write") files.OnWrite = Fail;
+            else if (what == "write out") files.OnStartWriteOut = Fail;
+            else if (what == "wait") files.OnAwaitWriteOut = Fail;
             else files.OnSync = Fail;
 
             // On into the next segments: their making, and the superblock's writing when they are entered, are then asked for too.
@@ -66,7 +73,7 @@ public class DiskFaultTests
             Assert.Equal(committed, log.Log.CommittedThrough);
         }
 
-        using var again = new MailboxHarness(folder.Path, time: time);
+        using var again = new MailboxHarness(folder.Path, s => s.SegmentBytes = segmentBytes, time);
         Assert.Equal(told, again.ReadAll(5).Select(m => m.Sequence).Take(told.Count));
     }
 

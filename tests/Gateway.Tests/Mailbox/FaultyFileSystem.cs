@@ -18,6 +18,12 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
     public Action<string>? OnSync { get; set; }
     public Action<string>? OnWrite { get; set; }
 
+    /// <summary>Called before the disk is told to begin with a stretch, with the file's name; may throw or block.</summary>
+    public Action<string>? OnStartWriteOut { get; set; }
+
+    /// <summary>Called before it is waited for, with the file's name; may throw or block.</summary>
+    public Action<string>? OnAwaitWriteOut { get; set; }
+
     /// <summary>Called before each read with the file's name; may throw or block.</summary>
     public Action<string>? OnRead { get; set; }
 
@@ -101,9 +107,17 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
             owner.OnDropCache?.Invoke(name, offset, bytes);
         }
 
-        public void StartWriteOut(long offset, long bytes) => file.StartWriteOut(offset, bytes);
+        public void StartWriteOut(long offset, long bytes)
+        {
+            owner.OnStartWriteOut?.Invoke(name);
+            file.StartWriteOut(offset, bytes);
+        }
 
-        public void AwaitWriteOut(long offset, long bytes) => file.AwaitWriteOut(offset, bytes);
+        public void AwaitWriteOut(long offset, long bytes)
+        {
+            owner.OnAwaitWriteOut?.Invoke(name);
+            file.AwaitWriteOut(offset, bytes);
+        }
 
         public void Sync()
         {
