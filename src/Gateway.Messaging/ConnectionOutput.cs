@@ -13,7 +13,7 @@ public static class ConnectionOutput
     }
 
     internal static void WriteAccepted(this IConnections connections, ulong connection, ulong number) =>
-        connections.Advance(connection, AcceptedFrame.Write(connections.GetSpan(connection, AcceptedFrame.FrameBytes), number));
+        connections.AdvanceWithNext(connection, AcceptedFrame.Write(connections.GetSpan(connection, AcceptedFrame.FrameBytes), number));
 
     internal static void WriteRefused(this IConnections connections, ulong connection, ulong number, RefusalReason reason, uint retryAfterMs) =>
         connections.Advance(connection, RefusedFrame.Write(

@@ -12,6 +12,9 @@ public interface IConnections
     /// <summary>Commits <paramref name="bytes"/> of the span given last.</summary>
     void Advance(ulong connection, int bytes);
 
+    /// <summary>The same, of output that may wait a few milliseconds to go with what is written next.</summary>
+    void AdvanceWithNext(ulong connection, int bytes);
+
     /// <summary>Output that the kernel has not taken, this turn's included.</summary>
     int UnsentBytes(ulong connection);
 

@@ -51,6 +51,7 @@ public sealed record GatewayOptions
         TcpKeepalive = values.Get(OptionTable.TcpKeepalive);
         TcpUserTimeout = values.Get(OptionTable.TcpUserTimeout);
         KeepUnused = values.Get(OptionTable.KeepUnused);
+        AcceptedWait = values.Get(OptionTable.AcceptedWait);
         RedeliverAfter = values.Get(OptionTable.RedeliverAfter);
         DefaultExpiry = values.Get(OptionTable.DefaultExpiry);
         MaxClockJump = values.Get(OptionTable.MaxClockJump);
@@ -122,6 +123,7 @@ public sealed record GatewayOptions
     /// <summary>Zero: the kernel's own.</summary>
     public TimeSpan TcpUserTimeout { get; init; }
     public TimeSpan KeepUnused { get; init; }
+    public TimeSpan AcceptedWait { get; init; }
     public TimeSpan RedeliverAfter { get; init; }
     public TimeSpan DefaultExpiry { get; init; }
 

@@ -43,8 +43,14 @@ public sealed partial class Reactor
         // The handler may be reading the kept input at this moment; PresentKept drops it afterwards.
         if (index != _presenting) DropInput(ref slot);
         ArmDeadline(ref slot, index, _lingerTicks);
-        if (slot.Output == 0) FinishClose(ref slot, index);
-        else if (!slot.Has(SlotFlags.PeerEnded)) _backend.SubmitReceive(index);
+        if (slot.Output == 0)
+        {
+            FinishClose(ref slot, index);
+            return;
+        }
+
+        EndWait(ref slot, _table.IdOf(index));
+        if (!slot.Has(SlotFlags.PeerEnded)) _backend.SubmitReceive(index);
     }
 
     /// <summary>All output was taken.</summary>

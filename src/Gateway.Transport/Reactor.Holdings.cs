@@ -13,7 +13,7 @@ public sealed partial class Reactor
         _outputs.Capacity,
         _leases.Capacity,
         _leases.Kept,
-        _resumed.Capacity + _dirty.Capacity + _submitted.Capacity + _drained.Capacity + _overBudget.Capacity + _departures.Capacity + _dead.Capacity,
+        _resumed.Capacity + _dirty.Capacity + _submitted.Capacity + _waiting.Capacity + _drained.Capacity + _overBudget.Capacity + _departures.Capacity + _dead.Capacity,
         _spareRecords.Count,
         _inbox.TouchedLaneBytes);
 }

@@ -48,14 +48,24 @@ public sealed partial class Reactor
         return _outputs.Behind(output, NowMs).GetSpan(Math.Max(sizeHint, 1));
     }
 
-    /// <summary>Adds the first <paramref name="bytes"/> of the last span to the connection's output.</summary>
+    /// <summary>Adds the first <paramref name="bytes"/> of the last span to the connection's output, which goes out at the end of the turn.</summary>
     /// <exception cref="ArgumentOutOfRangeException">More than the span held.</exception>
-    public void Advance(ConnectionId c, int bytes)
+    public void Advance(ConnectionId c, int bytes) => Advance(c, bytes, urgent: true);
+
+    /// <summary>
+    /// The same for what need not go out by itself: it goes with the next output of the connection, at the latest after
+    /// <see cref="ReactorGroupOptions.OutputWaitMs"/>. A send costs as much as hundreds of frames written.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">More than the span held.</exception>
+    public void AdvanceWithNext(ConnectionId c, int bytes) => Advance(c, bytes, urgent: false);
+
+    private void Advance(ConnectionId c, int bytes, bool urgent)
     {
         ref var slot = ref FindOpen(c);
         if (IsNone(ref slot)) return;
         if (slot.Output == 0) throw new InvalidOperationException("Advance without a span from GetSpan.");
         var output = _outputs[slot.Output];
+        output.Urgent |= urgent;
         if (output.WritingBehind)
         {
             output.Behind!.Advance(bytes);
@@ -140,7 +150,7 @@ public sealed partial class Reactor
             if (IsNone(ref slot)) continue;
             slot.Flags &= ~SlotFlags.Dirty;
             // A Sent completion may have drained it since it was written to.
-            if (slot.Output == 0) continue;
+            if (slot.Output == 0 || Waits(ref slot, id)) continue;
             if (slot.State is SlotState.Open or SlotState.Closing or SlotState.Moving) Flush(ref slot, id);
         }
 

@@ -70,7 +70,7 @@ public sealed partial class Reactor
         _inbox = new ReactorInbox(index, lanes, peers, Options);
         _posts = new PostQueue(Options.PostSlots, _clock);
         _keeping = new Housekeeping(Options.KeepUnusedMs);
-        _keeping.Add(_table, _segments, _leases, _outputs, _resumed, _dirty, _submitted, _drained, _overBudget, _departures, _dead, _spareRecords);
+        _keeping.Add(_table, _segments, _leases, _outputs, _resumed, _dirty, _submitted, _drained, _waiting, _overBudget, _departures, _dead, _spareRecords);
         _inbox.AddTo(_keeping);
         _backend.AddTo(_keeping);
     }
@@ -121,6 +121,7 @@ public sealed partial class Reactor
         ExpireTimers();
         ResumeWithinBudget();
         _handler.OnTurn(NowMs);
+        EndWaits(NowMs);
         Settle();
         SendOff();
         UpdateAccepting();
@@ -153,7 +154,7 @@ public sealed partial class Reactor
         if (_resumed.Count != 0 || _wheel.HasBacklog(_nowTick)) return 0;
         // Nobody wakes a reactor whose moves found their lane full; that is rare enough to be polled.
         if (_departures.Count != 0) return 1;
-        var timeoutMs = (int)(_clock.TickMs - NowMs % _clock.TickMs);
+        var timeoutMs = UntilWaitEnds((int)(_clock.TickMs - NowMs % _clock.TickMs));
         // A full tick's accepts at once would be felt by those inside.
         return _pace.IsSpent && _listeners.Count != 0 ? Math.Min(timeoutMs, AcceptGapMs) : timeoutMs;
     }
@@ -233,6 +234,7 @@ public sealed partial class Reactor
         _meters.NoticesShed = _inbox.NoticesShed;
         if (_meters.SampledTick == _nowTick) return;
         _meters.SampledTick = _nowTick;
+        NoteLoad();
         _keeping.Run(NowMs);
         _meters.AllocatedBytes = GC.GetAllocatedBytesForCurrentThread();
     }
@@ -240,6 +242,7 @@ public sealed partial class Reactor
     private void Stop()
     {
         _posts.Close();
+        EndWaits(long.MaxValue);
         FlushDirty();
         for (uint index = 0; index < _table.High; index++)
         {

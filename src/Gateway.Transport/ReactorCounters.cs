@@ -38,6 +38,10 @@ public readonly record struct ReactorCounters
     public required long RequestsRefused { get; init; }
     public required long NoticesShed { get; init; }
 
+    /// <summary>Outputs that waited for others of their connection and went out with them, and that no other came for.</summary>
+    public required long OutputsJoined { get; init; }
+    public required long OutputsInVain { get; init; }
+
     public required int SlotsInUse { get; init; }
     public required int SlotsHigh { get; init; }
     public required int Handshakes { get; init; }

@@ -143,6 +143,12 @@ public sealed record ReactorGroupOptions
     /// <summary>With io_uring, a connection counts as busy while no more than this passes between its receives; 0: none ever does.</summary>
     public int BusyGapMs { get; init; } = 200;
 
+    /// <summary>For how long output that may wait for other output of its connection does at most; 0: not at all. See <see cref="Reactor.AdvanceWithNext"/>.</summary>
+    public int OutputWaitMs { get; init; }
+
+    /// <summary>It waits only while a reactor is at work for this share of its time, tick by tick; 0: always.</summary>
+    public int OutputWaitLoadPercent { get; init; } = 25;
+
     /// <summary>The errno that takes an accept's place, 0: none. For tests that need accepting to fail.</summary>
     internal Func<int>? AcceptFault { get; init; }
 
@@ -171,6 +177,8 @@ public sealed record ReactorGroupOptions
         Range(TimersPerTurn, 1, 1 << 20, nameof(TimersPerTurn));
         Range(OutputBufferBytes, 64, 1 << 20, nameof(OutputBufferBytes));
         Range(OutputsPerTurn, 1, 1 << 20, nameof(OutputsPerTurn));
+        Range(OutputWaitMs, 0, 60_000, nameof(OutputWaitMs));
+        Range(OutputWaitLoadPercent, 0, 100, nameof(OutputWaitLoadPercent));
         Range(MaxSpanBytes, OutputBufferBytes, 1 << 26, nameof(MaxSpanBytes));
         Range(MaxUnsentBytes, 1, 1 << 30, nameof(MaxUnsentBytes));
         Range(MaxKeptInputBytes, 1, 1 << 30, nameof(MaxKeptInputBytes));

@@ -6,7 +6,7 @@ namespace Gateway.Transport;
 internal sealed class ReactorMeters
 {
     public long Turns, Events, ReceivedBytes, SentBytes, AllocatedBytes, BusyUs, LongestTurnUs;
-    public long Accepted, Connected, MovedIn, MovedOut, Closed, AcceptBackoffs, AcceptSuspensions, StaleCompletions, RequestsRefused, NoticesShed;
+    public long Accepted, Connected, MovedIn, MovedOut, Closed, AcceptBackoffs, AcceptSuspensions, StaleCompletions, RequestsRefused, NoticesShed, OutputsJoined, OutputsInVain;
     public int SlotsInUse, SlotsHigh, Handshakes, LeasesOut, LeasesHigh, OutputsOut, OutputsHigh, SegmentsOut, PausedByBudget;
     public uint SampledTick;
 
@@ -29,6 +29,8 @@ internal sealed class ReactorMeters
         StaleCompletions = Volatile.Read(ref StaleCompletions),
         RequestsRefused = Volatile.Read(ref RequestsRefused),
         NoticesShed = Volatile.Read(ref NoticesShed),
+        OutputsJoined = Volatile.Read(ref OutputsJoined),
+        OutputsInVain = Volatile.Read(ref OutputsInVain),
         SlotsInUse = Volatile.Read(ref SlotsInUse),
         SlotsHigh = Volatile.Read(ref SlotsHigh),
         Handshakes = Volatile.Read(ref Handshakes),

@@ -192,6 +192,8 @@ public sealed class SimulatedReactor : IConnections, IHomeEvents
         return _span;
     }
 
+    void IConnections.AdvanceWithNext(ulong connection, int bytes) => ((IConnections)this).Advance(connection, bytes);
+
     void IConnections.Advance(ulong connection, int bytes)
     {
         if (_spanOf != connection) throw new InvalidOperationException($"Output for connection {connection} was written into the span of {_spanOf}.");

@@ -116,6 +116,8 @@ public class CursorBenchmarks
 
         Span<byte> IConnections.GetSpan(ulong connection, int sizeBytes) => _output;
 
+        void IConnections.AdvanceWithNext(ulong connection, int bytes) => ((IConnections)this).Advance(connection, bytes);
+
         void IConnections.Advance(ulong connection, int bytes)
         {
             var type = (FrameType)_output[3];

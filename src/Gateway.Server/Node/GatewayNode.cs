@@ -213,6 +213,7 @@ internal sealed partial class GatewayNode : INode
         KeepAliveMs = _options.TcpKeepalive == TimeSpan.Zero ? 0 : Math.Max(1000, (int)_options.TcpKeepalive.TotalMilliseconds),
         UserTimeoutMs = (int)_options.TcpUserTimeout.TotalMilliseconds,
         KeepUnusedMs = (int)_options.KeepUnused.TotalMilliseconds,
+        OutputWaitMs = (int)_options.AcceptedWait.TotalMilliseconds,
         MaxUnsentBytes = _options.MaxUnsent,
         MaxKeptInputBytes = 2 * (Wire.HeaderBytes + Wire.MaxPayloadBytes(_options.MaxBody)),
         ReactorSoftBufferBytes = _options.BufferSoft,

@@ -12,6 +12,8 @@ internal sealed class ReactorConnections : IConnections, IHomeLinks
 
     public void Advance(ulong connection, int bytes) => Reactor.Advance(ConnectionId.Unpack(connection), bytes);
 
+    public void AdvanceWithNext(ulong connection, int bytes) => Reactor.AdvanceWithNext(ConnectionId.Unpack(connection), bytes);
+
     public int UnsentBytes(ulong connection) => Reactor.UnsentBytes(ConnectionId.Unpack(connection));
 
     public long HeardAtMs(ulong connection) => Reactor.HeardAtMs(ConnectionId.Unpack(connection));

@@ -77,6 +77,9 @@ public static class OptionTable
     public static readonly Option<TimeSpan> RedeliverAfter = OptionKinds.Duration(
         "redeliver-after", "30s", "100ms", "1h", "until what a connected device has not acknowledged is delivered again");
 
+    public static readonly Option<TimeSpan> AcceptedWait = OptionKinds.Duration(
+        "accepted-wait", "4ms", "0ms", "1s", "while a reactor has much to do: for how long an accepted may wait for a receipt or a message to go out with; 0ms: it never waits");
+
     public static readonly Option<TimeSpan> DefaultExpiry = OptionKinds.Duration(
         "default-expiry", "30d", "1s", "3650d", "life of a pending message whose sender names none");
 
@@ -151,7 +154,7 @@ public static class OptionTable
         Config, Data, NativeListen, OperatorListen,
         Reactors, PinReactors, Io, ListenBacklog, MaxConnections, MaxHandshakes, LoginRate, LoginBurst, MaxBody, MaxUnsent, BufferSoft, BufferHard,
         HandshakeTimeout, FrameTimeout, IdleTimeout, PingAfter, TcpKeepalive, TcpUserTimeout, KeepUnused,
-        RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
+        AcceptedWait, RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
         Durability, CommitProgressTimeout, SegmentSize, LogMemory, LogPage,
         DrainTime, ReconnectSpread, Metrics, LogFormat, Level,
         .. AlertTable.All,

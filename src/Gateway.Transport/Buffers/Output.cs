@@ -25,6 +25,12 @@ internal sealed class Output(uint index)
 
     public Lease? Behind { get; set; }
 
+    /// <summary>Some of it may not wait for more output: it goes out at the end of the turn.</summary>
+    public bool Urgent { get; set; }
+
+    /// <summary>Until when it waits for more; 0: it does not.</summary>
+    public long WaitsUntilMs { get; set; }
+
     /// <summary>The span given out last lies in <see cref="Behind"/>.</summary>
     public bool WritingBehind { get; set; }
 
@@ -78,6 +84,8 @@ internal sealed class OutputTable(SegmentPool segments, LeasePool leases, QueueG
 
         output.Behind = null;
         output.WritingBehind = false;
+        output.Urgent = false;
+        output.WaitsUntilMs = 0;
         _records.Return(output.Index);
     }
 

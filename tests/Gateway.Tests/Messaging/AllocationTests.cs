@@ -171,6 +171,8 @@ public class AllocationTests
             return _span;
         }
 
+        void IConnections.AdvanceWithNext(ulong connection, int bytes) => ((IConnections)this).Advance(connection, bytes);
+
         void IConnections.Advance(ulong connection, int bytes)
         {
             if (_spanOf != connection) Assert.Fail("output for one connection was written into the span of another");

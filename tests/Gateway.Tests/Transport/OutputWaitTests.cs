@@ -1,0 +1,212 @@
+using System.Net.Sockets;
+using Gateway.Transport;
+using Xunit;
+
+namespace Gateway.Tests.Transport;
+
+/// <summary>Output that may wait for other output of its connection: with it, by itself in the end, never lost, never out of order.</summary>
+public abstract class OutputWaitTests(int reactors, IoBackend io)
+{
+    // So long that nothing in these tests goes by its time unless the test says so.
+    private const int Long = 60_000;
+
+    private readonly ReactorGroupOptions _options = new ReactorGroupOptions
+    {
+        Reactors = reactors, TickMs = 10, HandshakeTimeoutMs = 0, OutputWaitMs = Long, OutputWaitLoadPercent = 0,
+    }.On(io);
+
+    [OnBackendFact]
+    public void It_goes_with_the_next_output_and_before_it()
+    {
+        using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
+        using var client = Client.Connect(group.ListenOn(0));
+        var id = CloseTests.AwaitAccepted(group.Handlers[0]);
+        // Each of these is a turn or more of its own.
+        for (var i = 1; i < 10; i++) group.On(0, (r, _) => Write(r, id, i, mayWait: true));
+        Assert.Equal(9, group.On(0, (r, _) => r.UnsentBytes(id)));
+        group.On(0, (r, _) => Write(r, id, 10, mayWait: false));
+
+        Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], client.ReceiveExactly(10));
+        group.AwaitIdle();
+        Assert.Equal((1, 0), (group[0].OutputsJoined, group[0].OutputsInVain));
+    }
+
+    [OnBackendFact]
+    public void It_goes_by_itself_when_nothing_comes_and_the_next_does_not_wait()
+    {
+        using var group = new TestGroup<TestHandler>(_options with { OutputWaitMs = 20 }, r => new TestHandler(r));
+        using var client = Client.Connect(group.ListenOn(0));
+        var id = CloseTests.AwaitAccepted(group.Handlers[0]);
+        // One waits, one goes at once, one waits, three go at once, one waits, and so on: 63 are the most.
+        var (sent, waited) = (0, 0);
+        foreach (var atOnce in (int[])[1, 3, 7, 15, 31, 63, 63])
+        {
+            for (var i = 0; i <= atOnce; i++)
+            {
+                group.On(0, (r, _) => Write(r, id, ++sent, mayWait: true));
+                Assert.Equal((byte)sent, client.ReceiveExactly(1)[0]);
+                if (i == 0) waited++;
+                Assert.Equal(waited, group[0].OutputsInVain);
+            }
+        }
+
+        // Company once, and it waits for it again.
+        group.On(0, (r, _) => Write(r, id, 1, mayWait: true));
+        group.On(0, (r, _) => Write(r, id, 2, mayWait: false));
+        client.ReceiveExactly(2);
+        group.AwaitIdle();
+        Assert.InRange(group[0].OutputsInVain + group[0].OutputsJoined, waited + 1, waited + 2);
+    }
+
+    [OnBackendFact]
+    public void A_close_hands_it_over()
+    {
+        using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
+        using var client = Client.Connect(group.ListenOn(0));
+        var id = CloseTests.AwaitAccepted(group.Handlers[0]);
+        group.On(0, (r, _) => Write(r, id, 7, mayWait: true));
+        group.On(0, (r, _) => r.Close(id));
+
+        Assert.Equal([7], client.ReceiveToEnd());
+        client.Dispose();
+        group.AwaitEmpty();
+        Assert.Equal(0, group[0].OutputsInVain);
+    }
+
+    [OnBackendFact]
+    public void A_peer_that_ends_its_side_is_handed_it()
+    {
+        using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
+        using var client = Client.Connect(group.ListenOn(0));
+        var id = CloseTests.AwaitAccepted(group.Handlers[0]);
+        group.On(0, (r, _) => Write(r, id, 7, mayWait: true));
+        client.Shutdown(SocketShutdown.Send);
+
+        Assert.Equal([7], client.ReceiveToEnd());
+        group.AwaitEmpty();
+    }
+
+    [OnBackendFact]
+    public void A_move_takes_it_along()
+    {
+        using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
+        using var client = Client.Connect(group.ListenOn(0));
+        var id = CloseTests.AwaitAccepted(group.Handlers[0]);
+        group.On(0, (r, _) => Write(r, id, 7, mayWait: true));
+        group.On(0, (r, _) => r.Move(id, reactors - 1, default));
+
+        Assert.Equal([7], client.ReceiveExactly(1));
+        group.AwaitIdle();
+    }
+
+    [OnBackendFact]
+    public void A_reactor_with_little_to_do_lets_nothing_wait()
+    {
+        using var group = new TestGroup<TestHandler>(_options with { OutputWaitLoadPercent = 100 }, r => new TestHandler(r));
+        using var client = Client.Connect(group.ListenOn(0));
+        var id = CloseTests.AwaitAccepted(group.Handlers[0]);
+        for (var i = 1; i <= 20; i++)
+        {
+            group.On(0, (r, _) => Write(r, id, i, mayWait: true));
+            Assert.Equal([(byte)i], client.ReceiveExactly(1));
+        }
+
+        Assert.Equal((0, 0), (group[0].OutputsJoined, group[0].OutputsInVain));
+    }
+
+    [OnBackendFact]
+    public void Only_so_many_wait_that_what_they_hold_is_bounded()
+    {
+        using var group = new TestGroup<TestHandler>(_options with { OutputsPerTurn = 4 }, r => new TestHandler(r));
+        var endpoint = group.ListenOn(0);
+        var clients = new List<Socket>();
+        var ids = new List<ConnectionId>();
+        for (var i = 0; i < 8; i++)
+        {
+            clients.Add(Client.Connect(endpoint));
+            ids.Add(CloseTests.AwaitAccepted(group.Handlers[0]));
+            group.On(0, (r, _) => Write(r, ids[i], i, mayWait: true));
+        }
+
+        for (var i = 4; i < 8; i++) Assert.Equal([(byte)i], clients[i].ReceiveExactly(1));
+        for (var i = 0; i < 4; i++) Assert.Equal(1, group.On(0, (r, _) => r.UnsentBytes(ids[i])));
+        clients.ForEach(c => c.Dispose());
+        group.AwaitEmpty(8);
+    }
+
+    [OnBackendFact]
+    public void A_stop_hands_it_over()
+    {
+        using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));
+        using var client = Client.Connect(group.ListenOn(0));
+        var id = CloseTests.AwaitAccepted(group.Handlers[0]);
+        group.On(0, (r, _) => Write(r, id, 7, mayWait: true));
+        group.Group.Dispose();
+
+        Assert.Equal([7], client.ReceiveExactly(1));
+    }
+
+    [OnBackendTheory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Mixed_with_other_output_and_a_slow_reader_every_byte_comes_in_order(int seed)
+    {
+        using var group = new TestGroup<TestHandler>(_options with { OutputWaitMs = 2, OutputsPerTurn = 4, MaxUnsentBytes = 50_000 }, r => new TestHandler(r));
+        var endpoint = group.ListenOn(0);
+        var clients = new List<(Socket Client, ConnectionId Id)>();
+        for (var i = 0; i < 8; i++)
+        {
+            var client = Client.Connect(endpoint);
+            clients.Add((client, CloseTests.AwaitAccepted(group.Handlers[0])));
+        }
+
+        const int total = 2_000_000;
+        var receiving = clients.Select(c => Threads.Start(() => c.Client.ReceiveExactly(total))).ToArray();
+        var random = new Random(seed);
+        var written = new int[clients.Count];
+        while (written.Any(w => w < total))
+        {
+            group.On(0, (r, _) =>
+            {
+                for (var n = random.Next(1, 40); n > 0; n--)
+                {
+                    var k = random.Next(clients.Count);
+                    var bytes = Math.Min(random.Next(10) == 0 ? random.Next(1, 60_000) : random.Next(1, 60), total - written[k]);
+                    if (bytes == 0) continue;
+                    var span = r.GetSpan(clients[k].Id, bytes);
+                    for (var i = 0; i < bytes; i++) span[i] = Expected(written[k] + i);
+                    if (random.Next(3) == 0) r.Advance(clients[k].Id, bytes);
+                    else r.AdvanceWithNext(clients[k].Id, bytes);
+                    written[k] += bytes;
+                }
+            });
+        }
+
+        foreach (var all in await Task.WhenAll(receiving).WaitAsync(Wait.Deadline))
+        {
+            for (var i = 0; i < total; i++) Assert.True(all[i] == Expected(i), $"byte {i} is {all[i]}");
+        }
+
+        group.AwaitIdle();
+        foreach (var (client, _) in clients) client.Dispose();
+        group.AwaitEmpty(clients.Count);
+
+        static byte Expected(int at) => (byte)(at * 31 + (at >> 8));
+    }
+
+    private static void Write(Reactor r, ConnectionId id, int value, bool mayWait)
+    {
+        r.GetSpan(id, 1)[0] = (byte)value;
+        if (mayWait) r.AdvanceWithNext(id, 1);
+        else r.Advance(id, 1);
+    }
+}
+
+public sealed class OutputWaitTestsOnOneReactor() : OutputWaitTests(1, IoBackend.Epoll);
+
+public sealed class OutputWaitTestsOnEightReactors() : OutputWaitTests(8, IoBackend.Epoll);
+
+public sealed class OutputWaitTestsOnOneReactorWithUring() : OutputWaitTests(1, IoBackend.Uring);
+
+public sealed class OutputWaitTestsOnEightReactorsWithUring() : OutputWaitTests(8, IoBackend.Uring);
