@@ -54,6 +54,8 @@ public sealed partial class Reactor
         ArgumentOutOfRangeException.ThrowIfGreaterThan(context.Length, MaxMoveContextBytes, nameof(context));
         ref var slot = ref FindOpen(c);
         if (IsNone(ref slot)) return;
+        // The socket may be on its way when the wait is over.
+        if (slot.Output != 0) EndWait(ref slot, c);
         slot.State = SlotState.Moving;
         _backend.CancelReceive(c.Slot);
         var record = _spareRecords.Take();
@@ -167,6 +169,7 @@ public sealed partial class Reactor
         output.Buffer = _segments.Lend(unsent.Length);
         unsent.CopyTo(output.Buffer.Array);
         output.Written = unsent.Length;
+        output.Urgent = true;
     }
 
     private readonly record struct Departure(ConnectionId Id, int To, MoveRecord Record);

@@ -6,7 +6,7 @@ using Gateway.Transport.Pools;
 namespace Gateway.Transport;
 
 /// <summary>
-/// Output: written into a turn buffer and sent once, at the end of the turn. What the kernel does not take stays in that buffer; what is
+/// Output: written into a turn buffer and sent once, at the end of the turn, or a little later if it may wait. What the kernel does not take stays in that buffer; what is
 /// written while it takes no more goes to a lease behind it. Both go back as soon as they are drained.
 /// </summary>
 public sealed partial class Reactor
@@ -53,8 +53,8 @@ public sealed partial class Reactor
     public void Advance(ConnectionId c, int bytes) => Advance(c, bytes, urgent: true);
 
     /// <summary>
-    /// The same for what need not go out by itself: it goes with the next output of the connection, at the latest after
-    /// <see cref="ReactorGroupOptions.OutputWaitMs"/>. A send costs as much as hundreds of frames written.
+    /// The same for what need not go out by itself: it goes with the next output of the connection, at the latest about
+    /// <see cref="ReactorGroupOptions.OutputWaitMs"/> later. A send costs as much as hundreds of frames written.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">More than the span held.</exception>
     public void AdvanceWithNext(ConnectionId c, int bytes) => Advance(c, bytes, urgent: false);
@@ -120,7 +120,7 @@ public sealed partial class Reactor
     }
 
     /// <summary>
-    /// A turn buffer begins as small as its first frame, and becomes a full one when the connection is written to again in the same turn.
+    /// A turn buffer begins as small as its first frame, and becomes a full one when the connection is written to again before it goes out.
     /// A storm of logins writes one short frame to each of very many, which would take a page each.
     /// </summary>
     private void Widen(Output output)
@@ -149,8 +149,8 @@ public sealed partial class Reactor
             ref var slot = ref _table.Find(id);
             if (IsNone(ref slot)) continue;
             slot.Flags &= ~SlotFlags.Dirty;
-            // A Sent completion may have drained it since it was written to.
-            if (slot.Output == 0 || Waits(ref slot, id)) continue;
+            // A Sent completion may have drained it since it was written to; or it stays for a while.
+            if (slot.Output == 0 || LetWait(ref slot, id)) continue;
             if (slot.State is SlotState.Open or SlotState.Closing or SlotState.Moving) Flush(ref slot, id);
         }
 

@@ -5,38 +5,32 @@ namespace Gateway.Transport;
 
 /// <summary>
 /// Output that may wait for other output of its connection, since a send costs as much as hundreds of frames written. It does while the reactor
-/// has much to do (an idle one has sends to spare, and nobody gains by waiting) and while others of that connection did not wait in vain: each
-/// that did has twice as many as before go out at once, up to <see cref="MostAtOnce"/>, until company came again.
+/// has much to do: an idle one has sends to spare, and nobody gains by waiting. And not where it would wait in vain: each time that it did, only half
+/// as many outputs of that connection wait as before, down to one in 256, until company came again.
 /// </summary>
 public sealed partial class Reactor
 {
-    private const byte MostAtOnce = 63;
-
     private readonly ElasticQueue<(ConnectionId Id, long UntilMs)> _waiting = new();
+    private uint _mightWait;
     private bool _hasMuchToDo;
     private long _loadBusyUs;
     private long _loadSinceUs;
 
-    /// <summary>Whether what was written stays until more is, or until its time has come.</summary>
-    private bool Waits(ref ConnectionSlot slot, ConnectionId id)
+    /// <summary>Lets what was written stay until more is, or until its time has come. False: it goes out now.</summary>
+    private bool LetWait(ref ConnectionSlot slot, ConnectionId id)
     {
         var output = _outputs[slot.Output];
         if (output.WaitsUntilMs != 0)
         {
-            if (!output.Urgent) return true;
+            // So much may have been added that the kernel would not take all.
+            if (!output.Urgent && !IsBlocked(ref slot)) return true;
             output.WaitsUntilMs = 0;
             slot.InVain = 0;
             _meters.OutputsJoined++;
             return false;
         }
 
-        if (output.Urgent || !MayWait(ref slot)) return false;
-        if (slot.AtOnce != 0)
-        {
-            slot.AtOnce--;
-            return false;
-        }
-
+        if (output.Urgent || output.Unsent == 0 || !MayWait(ref slot) || (++_mightWait & slot.InVain) != 0) return false;
         output.WaitsUntilMs = NowMs + Options.OutputWaitMs;
         _waiting.Enqueue((id, output.WaitsUntilMs));
         return true;
@@ -53,10 +47,11 @@ public sealed partial class Reactor
         {
             var (id, untilMs) = _waiting.Dequeue();
             ref var slot = ref _table.Find(id);
-            // It may have gone with another, and a later one be waiting.
-            if (IsNone(ref slot) || slot.Output == 0 || _outputs[slot.Output].WaitsUntilMs != untilMs) continue;
-            slot.InVain = (byte)Math.Min(2 * slot.InVain + 1, MostAtOnce);
-            slot.AtOnce = slot.InVain;
+            // It may have gone with another, and a later one be waiting; or it goes with another now.
+            if (IsNone(ref slot) || slot.State != SlotState.Open || slot.Output == 0) continue;
+            var output = _outputs[slot.Output];
+            if (output.WaitsUntilMs != untilMs || output.Urgent) continue;
+            slot.InVain = (byte)(slot.InVain << 1 | 1);
             _meters.OutputsInVain++;
             EndWait(ref slot, id);
         }

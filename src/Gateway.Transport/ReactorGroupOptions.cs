@@ -71,7 +71,7 @@ public sealed record ReactorGroupOptions
     /// <summary>A connection's turn buffer, once it was written to twice; larger ones are lent for larger hints.</summary>
     public int OutputBufferBytes { get; init; } = 4096;
 
-    /// <summary>Connections written to before they are flushed ahead of the turn's end.</summary>
+    /// <summary>Connections written to before they are flushed ahead of the turn's end; no more have output that waits, either.</summary>
     public int OutputsPerTurn { get; init; } = 1024;
 
     /// <summary>The largest hint that <see cref="Reactor.GetSpan"/> takes.</summary>
@@ -143,7 +143,7 @@ public sealed record ReactorGroupOptions
     /// <summary>With io_uring, a connection counts as busy while no more than this passes between its receives; 0: none ever does.</summary>
     public int BusyGapMs { get; init; } = 200;
 
-    /// <summary>For how long output that may wait for other output of its connection does at most; 0: not at all. See <see cref="Reactor.AdvanceWithNext"/>.</summary>
+    /// <summary>For about how long output that may wait for other output of its connection does at most; 0: not at all. See <see cref="Reactor.AdvanceWithNext"/>.</summary>
     public int OutputWaitMs { get; init; }
 
     /// <summary>It waits only while a reactor is at work for this share of its time, tick by tick; 0: always.</summary>
@@ -177,7 +177,7 @@ public sealed record ReactorGroupOptions
         Range(TimersPerTurn, 1, 1 << 20, nameof(TimersPerTurn));
         Range(OutputBufferBytes, 64, 1 << 20, nameof(OutputBufferBytes));
         Range(OutputsPerTurn, 1, 1 << 20, nameof(OutputsPerTurn));
-        Range(OutputWaitMs, 0, 60_000, nameof(OutputWaitMs));
+        Range(OutputWaitMs, 0, 3_600_000, nameof(OutputWaitMs));
         Range(OutputWaitLoadPercent, 0, 100, nameof(OutputWaitLoadPercent));
         Range(MaxSpanBytes, OutputBufferBytes, 1 << 26, nameof(MaxSpanBytes));
         Range(MaxUnsentBytes, 1, 1 << 30, nameof(MaxUnsentBytes));

@@ -99,7 +99,7 @@ internal enum SlotFlags : ushort
 /// 40 output u32: index of the output record, 0 none
 /// 44 handed u32: the socket's place at the target of a hand-over
 /// 48 tag u64, the application's
-/// 56 filter u16: kept for TLS and WebSocket state | 58 in vain u8, at once u8: see Reactor.Waiting
+/// 56 three bytes kept for TLS and WebSocket state | 59 in vain u8, see Reactor.Waiting
 /// 60 flight u16, heat u8, slice u8: of the io_uring backend
 /// </code>
 /// </summary>
@@ -126,11 +126,8 @@ internal struct ConnectionSlot
     [FieldOffset(40)] public uint Output;
     [FieldOffset(44)] public uint Handed;
     [FieldOffset(48)] public ulong Tag;
-    [FieldOffset(56)] public ushort Filter;
-    /// <summary>How many outputs go out at once after one that waited in vain.</summary>
-    [FieldOffset(58)] public byte InVain;
-    /// <summary>How many of them are left.</summary>
-    [FieldOffset(59)] public byte AtOnce;
+    /// <summary>A bit for each time in a row that output waited for other output in vain, from the lowest on.</summary>
+    [FieldOffset(59)] public byte InVain;
     [FieldOffset(60)] public Flight Flight;
     /// <summary>Short receives in quick succession, up to 255.</summary>
     [FieldOffset(62)] public byte Heat;

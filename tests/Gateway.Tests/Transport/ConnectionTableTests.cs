@@ -34,7 +34,7 @@ public class ConnectionTableTests
     [InlineData("Output", 40, 4)]
     [InlineData("Handed", 44, 4)]
     [InlineData("Tag", 48, 8)]
-    [InlineData("Filter", 56, 4)]
+    [InlineData("InVain", 59, 1)]
     [InlineData("Flight", 60, 2)]
     [InlineData("Heat", 62, 1)]
     [InlineData("Slice", 63, 1)]

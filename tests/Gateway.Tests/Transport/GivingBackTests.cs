@@ -59,7 +59,7 @@ public abstract class GivingBackTests(int reactors, IoBackend io)
             () => (after = group.On(0, (r, _) => r.Holdings)) is
             {
                 // A chunk of each kind, and of a queue less than four times its least.
-                SlotBytes: <= 4096, SegmentBytes: <= 64 * 1024, Outputs: <= 64, LeasePlaces: <= 64, Pipes: <= 1, QueuePlaces: < 7 * 4 * 64, MoveRecords: 0, LaneBytes: <= 3 * 8 * 4096,
+                SlotBytes: <= 4096, SegmentBytes: <= 64 * 1024, Outputs: <= 64, LeasePlaces: <= 64, Pipes: <= 1, QueuePlaces: < 8 * 4 * 64, MoveRecords: 0, LaneBytes: <= 3 * 8 * 4096,
             },
             () => after.ToString());
     }
