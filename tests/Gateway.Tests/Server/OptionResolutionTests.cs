@@ -310,6 +310,7 @@ public sealed class OptionResolutionTests : IDisposable
         "alert-webhook" => "http://127.0.0.1:9093",
         "alert-instance" => "gateway-1:5249",
         "alert-commit" or "alert-stall" => "7s",
+        "accepted-wait" => "7ms",
         _ when option.Placeholder == "DURATION" => "77s",
         _ when option.Placeholder is "COUNT" or "PERCENT" => "77",
         _ => throw new InvalidOperationException($"The test knows no other value for {option.Name}."),
