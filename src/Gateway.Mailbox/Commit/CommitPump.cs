@@ -147,7 +147,9 @@ internal sealed class CommitPump
         while (_log.FlushedUntilAddress < tail)
         {
             if (_watermark.IsFrozen) return false;
-            if (!_device.Drain(_sync)) _parts.Wake.Wait(IdleMs);
+            if (_device.Drain(_sync)) continue;
+            _parts.Wake.Wait(IdleMs);
+            FasterInternals.RunPutOff(_log);
         }
 
         if (_sync) _synced = _log.FlushedUntilAddress;

@@ -57,6 +57,18 @@ internal static class FasterInternals
         }
     }
 
+    /// <summary>
+    /// Runs what FASTER has put off until nobody is inside its epoch any more, a commit's flush among it, if that is so. The last to leave is to run it, but each
+    /// gives up its entry and then looks for such work without a fence between: two that leave at once may each see the other's entry still taken,
+    /// or no work yet, and it lies there until somebody comes in again.
+    /// </summary>
+    public static void RunPutOff(FasterLog log)
+    {
+        var epoch = Insides.GetValue(log, Inside.Of).Epoch;
+        epoch.Resume();
+        epoch.Suspend();
+    }
+
     // Of a type that FASTER does not show.
     private static object? AllocatorOf(FasterLog log) =>
         typeof(FasterLog).GetField("allocator", BindingFlags.Instance | BindingFlags.NonPublic)?.GetValue(log);

@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Reflection.Metadata;
 using System.Reflection.Metadata.Ecma335;
 using System.Reflection.PortableExecutable;
@@ -38,6 +39,30 @@ public class FasterTrapTests
         }
 
         Assert.True(log.Log.CommittedThrough < 64 * 1024, "the commit that crossed into the new segment was acknowledged");
+    }
+
+    [Fact]
+    public void A_flush_that_was_left_to_nobody_is_done_all_the_same()
+    {
+        // Trap 13: of two that leave FASTER's epoch at once each may leave what was put off to the other.
+        using var folder = new DataFolder();
+        using var log = new MailboxHarness(folder.Path);
+        log.Send(5, "before");
+        log.Commit();
+        log.Send(5, "left to nobody");
+        var epoch = EpochOf(LogOf(log.Log));
+        epoch.Resume();
+        log.P.EndBatch();
+        // The pump has put off its flush until this thread leaves, and is to be gone itself before that.
+        var putOff = typeof(LightEpoch).GetField("drainCount", BindingFlags.Instance | BindingFlags.NonPublic)!;
+        MailboxHarness.WaitFor(() => (int)putOff.GetValue(epoch)! > 0);
+        Thread.Sleep(50);
+        Assert.True(log.Log.CommittedThrough < log.LastPosition);
+        // As it leaves when the other's work is not seen yet: with its entry, and without a look.
+        Release(epoch);
+
+        MailboxHarness.WaitFor(() => log.Log.CommittedThrough >= log.LastPosition);
+        Assert.Equal(["before", "left to nobody"], log.ReadAll(5).Select(m => m.Body));
     }
 
     [Fact]
@@ -295,4 +320,13 @@ public class FasterTrapTests
         {
         }
     }
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_log")]
+    private static extern ref FasterLog LogOf(MailboxLog log);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "epoch")]
+    private static extern ref LightEpoch EpochOf(FasterLog log);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "Release")]
+    private static extern void Release(LightEpoch epoch);
 }
