@@ -36,7 +36,7 @@ internal sealed class MeasuringCommand
         });
         _data = new Option<string?>("--data")
         {
-            Description = $"a folder on a real disk for the servers' data; data/{name} of the source tree otherwise. What the run puts there it takes away again",
+            Description = $"a folder on a real disk for the servers' data; bench/data/{name} of the source tree otherwise. What the run puts there it takes away again",
             HelpName = "FOLDER",
         };
         _report = new Option<string?>("--report")
@@ -75,7 +75,7 @@ internal sealed class MeasuringCommand
     private async Task<int> RunAsync(IMeasurement measurement, ParseResult parse, CancellationToken stop)
     {
         var date = TimeProvider.System.GetLocalNow().ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
-        var data = Path.Combine(Path.GetFullPath(parse.GetValue(_data) ?? Path.Combine(BenchPaths.Root, "data", _name)), $"run-{Environment.ProcessId}");
+        var data = Path.Combine(Path.GetFullPath(parse.GetValue(_data) ?? Path.Combine(BenchPaths.Root, "bench", "data", _name)), $"run-{Environment.ProcessId}");
         var report = Path.GetFullPath(parse.GetValue(_report) ?? Path.Combine(BenchPaths.Root, "perf-reports", $"{date}-{_name}.md"));
         await measurement.PrepareAsync(stop);
         Directory.CreateDirectory(data);

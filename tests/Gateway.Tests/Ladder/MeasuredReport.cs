@@ -36,7 +36,7 @@ internal sealed record MeasuredReport(int ExitCode, string Said, string? Markdow
     }
 
     /// <summary>Where the verb puts its data when it is not told either.</summary>
-    private static string DataOf(string verb) => RepositoryRoot.File("data", verb);
+    private static string DataOf(string verb) => RepositoryRoot.File("bench", "data", verb);
 
     private static string? TextOf(string path) => File.Exists(path) ? File.ReadAllText(path) : null;
 
