@@ -44,6 +44,15 @@ internal sealed class LogUnderTest : IPairLog
 
     public long CommittedThrough => Log.CommittedThrough;
 
+    public PairLogCommits Commits
+    {
+        get
+        {
+            var counters = Log.Counters;
+            return new PairLogCommits(counters.Commits, counters.Syncs, counters.SyncMicroseconds);
+        }
+    }
+
     public ulong Send(ulong mailbox, ReadOnlySpan<byte> body, out long position) => Send(mailbox, OneSender, 1, body, out position);
 
     public ulong Send(ulong mailbox, ulong sender, ulong number, ReadOnlySpan<byte> body, out long position)

@@ -32,7 +32,7 @@ internal sealed class BacklogTrial : Trial
         "**Drain**: a mailbox takes 100,000 messages and its device then drains it. **Others**: 50 pairs at 5,000 messages/s, open loop, p99 to the double check; alone, and while six mailboxes of 100,000 begin to drain one each half second. " +
         "**Deaf**: a device logged in that never reads, and 1 GB of records for it; then another login of it drains them all, within the same figure.";
 
-    public override int MostRounds => 3;
+    public override int MostRounds => 12;
 
     public override void Prepare(string folder, MailboxSettings settings)
     {

@@ -33,9 +33,13 @@ internal sealed class PairLoad
     }
 
     /// <summary>What a run came to. Processor and allocated: time and managed bytes of the owner's thread.</summary>
-    internal readonly record struct Outcome(long Messages, TimeSpan Time, TimeSpan Processor, long Allocated)
+    internal readonly record struct Outcome(long Messages, PairLogCommits Commits, TimeSpan Time, TimeSpan Processor, long Allocated)
     {
         public double PerSecond => Messages / Time.TotalSeconds;
+
+        public double PerCommit => (double)Messages / Commits.Count;
+
+        public double SyncMicroseconds => (double)Commits.SyncMicroseconds / Commits.Syncs;
 
         public double ProcessorNanoseconds => Processor.TotalNanoseconds / Messages;
     }
@@ -62,6 +66,7 @@ internal sealed class PairLoad
         var ring = new (long Position, int Mailbox, ulong Sequence)[outstanding];
         var (sent, done, position) = (0L, 0L, 0L);
         var (allocated, processor) = (GC.GetAllocatedBytesForCurrentThread(), ThreadTime.Now());
+        var commits = _log.Commits;
         var begun = Stopwatch.GetTimestamp();
         var isOver = false;
         while (done < sent || !isOver)
@@ -83,7 +88,7 @@ internal sealed class PairLoad
         }
 
         Await(position);
-        return new Outcome(done, Stopwatch.GetElapsedTime(begun), ThreadTime.Now() - processor, GC.GetAllocatedBytesForCurrentThread() - allocated);
+        return new Outcome(done, _log.Commits - commits, Stopwatch.GetElapsedTime(begun), ThreadTime.Now() - processor, GC.GetAllocatedBytesForCurrentThread() - allocated);
 
         void Send()
         {

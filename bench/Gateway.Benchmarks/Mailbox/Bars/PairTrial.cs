@@ -47,6 +47,11 @@ internal sealed class PairTrial : Trial
             TakeTurns(round, () => store = Turn(_store), () => raw = Turn(_raw));
             into.Add($"store_{outstanding}_pairs_per_s", store.PerSecond);
             into.Add($"raw_{outstanding}_pairs_per_s", raw.PerSecond);
+            // What spreads the ratio: how long fdatasync takes in a turn, and how many messages one covers.
+            into.Add($"store_{outstanding}_messages_a_commit", store.PerCommit);
+            into.Add($"raw_{outstanding}_messages_a_commit", raw.PerCommit);
+            into.Add($"store_{outstanding}_fdatasync_us", store.SyncMicroseconds);
+            into.Add($"raw_{outstanding}_fdatasync_us", raw.SyncMicroseconds);
             into.Add($"store_by_raw_{outstanding}", store.PerSecond / raw.PerSecond);
             // A message and its acknowledgement are two operations.
             into.Add($"owner_{outstanding}_bytes_per_operation", store.Allocated / (2.0 * store.Messages));

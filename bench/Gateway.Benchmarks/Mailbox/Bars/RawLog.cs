@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using FASTER.core;
 using Gateway.Mailbox;
 using Gateway.Mailbox.Commit;
@@ -28,6 +29,7 @@ internal sealed class RawLog : IPairLog
     private readonly Thread _pump;
     private readonly bool _sync;
     private ulong _sequence = 1;
+    private long _commits;
     private volatile bool _stopping;
 
     /// <param name="options">Of the store beside it.</param>
@@ -66,6 +68,8 @@ internal sealed class RawLog : IPairLog
     }
 
     public long CommittedThrough => _watermark.Through;
+
+    public PairLogCommits Commits => new(Volatile.Read(ref _commits), _device.Syncs, _device.SyncTicks * 1_000_000 / Stopwatch.Frequency);
 
     public unsafe ulong Send(ulong mailbox, ReadOnlySpan<byte> body, out long position)
     {
@@ -160,6 +164,7 @@ internal sealed class RawLog : IPairLog
             if (!_device.Drain(_sync)) _pumpWake.Wait(timeoutMs: 100);
         }
 
+        Volatile.Write(ref _commits, _commits + 1);
         _watermark.TryRaise(_log.FlushedUntilAddress);
         if (_admission.NeedsSegment(_log.TailAddress)) _keeperWake.Set();
         _committed.Set();

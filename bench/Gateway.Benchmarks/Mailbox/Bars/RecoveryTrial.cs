@@ -21,6 +21,8 @@ internal sealed class RecoveryTrial : Trial
         "10 M messages of 200 B pending over 1 M mailboxes, ten rounds of one each. Before each opening the files are synced and dropped from the page cache (posix_fadvise, DONTNEED, " +
         "file by file); `read_share` says how much of the log was then read from the disk. Timed is `MailboxLog.Open`: scan, index, and making the recovered tail durable; every message is then counted.";
 
+    public override int MostRounds => 12;
+
     public override void Prepare(string folder, MailboxSettings settings)
     {
         (_folder, _settings) = (folder, settings);
