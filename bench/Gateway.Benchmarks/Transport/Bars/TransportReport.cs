@@ -11,7 +11,7 @@ internal static class TransportReport
     private const double EchoesWithoutCollection = 1_000_000;
 
     /// <summary>Managed bytes an echo: a message's path makes none, but records are made as more are in use than ever before, a few KB in hundreds of thousands of echoes.</summary>
-    private const double AllocatedLimit = 0.1;
+    private const double AllocatedLimit = 0;
 
     public static string JsonOf(RunFacts facts, TransportSettings settings, IReadOnlyList<EchoSample> echoes, IReadOnlyList<ShuttleSample> shuttles) => ReportText.JsonOf(facts, new
     {

@@ -68,12 +68,19 @@ internal sealed class TransportRun(TransportSettings settings, TextWriter progre
             rung.Program, folder, stop, "--io", io.ToString(), "--busy-gap", rung.BusyGapMs.ToString(CultureInfo.InvariantCulture));
         // What is compiled a second time while it runs is compiled now.
         _ = await LoadEnd.MeasureAsync(server, _load, round, settings.Rounds.Warmup, TimeSpan.FromMilliseconds(100), stop);
+        var measuring = LoadEnd.MeasureAsync(server, _load, round, settings.Rounds.Time, settings.Rounds.Warmup, stop);
+        // The load end takes a moment to start, so that both counts fall between its last connect and its first end: of echoes alone.
+        await Task.Delay(settings.Rounds.Warmup, stop);
         var before = await server.CountAsync(stop);
-        var sample = await LoadEnd.MeasureAsync(server, _load, round, settings.Rounds.Time, settings.Rounds.Warmup, stop);
-        return SampleOf(rung, sample, before, await server.CountAsync(stop));
+        await Task.Delay(settings.Rounds.Time, stop);
+        var after = await server.CountAsync(stop);
+        return SampleOf(rung, await measuring, before, after);
     }
 
-    /// <summary>What is counted spans the whole load, from its first connect to its last end.</summary>
+    /// <param name="rung">Which.</param>
+    /// <param name="s">Of the whole load.</param>
+    /// <param name="before">After its connections were there.</param>
+    /// <param name="after">Before they went.</param>
     private EchoSample SampleOf(EchoRung rung, Sample s, RungCount before, RungCount after)
     {
         var echoes = (after.Received - before.Received) / (double)_load.SizeBytes;
