@@ -49,6 +49,23 @@ public abstract class OutputWaitTests(int reactors, IoBackend io)
     }
 
     [OnBackendFact]
+    public void A_reactor_that_sleeps_looks_again_when_its_time_has_come()
+    {
+        // Time stands still, so that the reactor finds that it has come too early, again and again; without anything that waits it would look once a second.
+        var time = new ManualTime();
+        using var group = new TestGroup<TestHandler>(_options with { OutputWaitMs = 5, TickMs = 1000 }, r => new TestHandler(r), time);
+        using var client = Client.Connect(group.ListenOn(0));
+        var id = CloseTests.AwaitAccepted(group.Handlers[0]);
+        group.On(0, (r, _) => Write(r, id, 7, mayWait: true));
+        var turns = group[0].Turns;
+        Wait.Until(() => group[0].Turns > turns + 200, "the reactor looks again");
+        Assert.Equal(1, group.On(0, (r, _) => r.UnsentBytes(id)));
+
+        time.Advance(5);
+        Assert.Equal([7], client.ReceiveExactly(1));
+    }
+
+    [OnBackendFact]
     public void A_close_hands_it_over()
     {
         using var group = new TestGroup<TestHandler>(_options, r => new TestHandler(r));

@@ -10,9 +10,6 @@ internal static class TransportReport
     /// <summary>Echoes over all rounds that the bar on collections asks for.</summary>
     private const double EchoesWithoutCollection = 1_000_000;
 
-    /// <summary>Managed bytes an echo: a message's path makes none, but records are made as more are in use than ever before, a few KB in hundreds of thousands of echoes.</summary>
-    private const double AllocatedLimit = 0;
-
     public static string JsonOf(RunFacts facts, TransportSettings settings, IReadOnlyList<EchoSample> echoes, IReadOnlyList<ShuttleSample> shuttles) => ReportText.JsonOf(facts, new
     {
         Rounds = settings.Rounds.Count,
@@ -88,7 +85,7 @@ internal static class TransportReport
             return;
         }
 
-        var isMet = ratio.Median <= rung.Limit && its.All(s => s.AllocatedPerEcho <= AllocatedLimit) && collections == 0;
+        var isMet = ratio.Median <= rung.Limit && its.All(s => s.AllocatedPerEcho == 0) && collections == 0;
         var few = count < EchoesWithoutCollection ? " (too few echoes for the last)" : "";
         text.Line($"| {rung.Name} | {Range(its.Select(s => s.CpuUs), "0.00")} | {ratio.ToString("0.000")} | {rung.Limit:0.00} | {(isMet ? "met" : "**missed**")}{few} | {Range(its.Select(s => s.EchoesPerSecond), "N0")} | {Range(its.Select(s => s.AllocatedPerEcho), "0.0000")} | {collections} in {count / 1e6:0.0} M |");
     }
