@@ -148,8 +148,8 @@ internal sealed class CommitPump
         {
             if (_watermark.IsFrozen) return false;
             if (_device.Drain(_sync)) continue;
-            _parts.Wake.Wait(IdleMs);
             FasterInternals.RunPutOff(_log);
+            if (!_device.Drain(_sync)) _parts.Wake.Wait(IdleMs);
         }
 
         if (_sync) _synced = _log.FlushedUntilAddress;

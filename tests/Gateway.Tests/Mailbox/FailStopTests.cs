@@ -76,6 +76,34 @@ public class FailStopTests
     }
 
     [Fact]
+    public void A_process_that_stood_still_gives_a_commit_under_way_its_time()
+    {
+        using var folder = new DataFolder();
+        var files = new FaultyFileSystem(folder.Path);
+        var time = new ManualTime();
+        using var log = new MailboxHarness(folder.Path, s => s.FileSystem = files, time);
+        using var held = new ManualResetEventSlim();
+        using var syncing = new ManualResetEventSlim();
+        files.OnSync = _ =>
+        {
+            syncing.Set();
+            held.Wait();
+        };
+        log.Send(5, "stands still");
+        log.P.EndBatch();
+        MailboxHarness.WaitFor(() => syncing.IsSet);
+
+        // As after SIGCONT: the clock is an hour on, and the commit thread has not run yet. The watch looks twice.
+        time.Advance(TimeSpan.FromHours(1));
+        Thread.Sleep(600);
+        Assert.Empty(log.Failures);
+        held.Set();
+        MailboxHarness.WaitFor(() => log.Log.CommittedThrough >= log.LastPosition);
+        log.Send(5, "goes on");
+        log.Commit();
+    }
+
+    [Fact]
     public void A_sync_that_comes_back_after_the_fail_stop_moves_nothing()
     {
         using var folder = new DataFolder();
