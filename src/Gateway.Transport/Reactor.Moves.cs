@@ -14,7 +14,7 @@ namespace Gateway.Transport;
 public sealed partial class Reactor
 {
     private readonly ElasticQueue<Departure> _departures = new();
-    private readonly SpareRecords _spareRecords = new();
+    private readonly SpareRecords _spareRecords;
 
     /// <summary>
     /// Sends a request (head, then body) and reserves its reply's slot. False when that reactor already owes
@@ -69,7 +69,12 @@ public sealed partial class Reactor
         {
             var departure = _departures.Dequeue();
             ref var slot = ref _table.Find(departure.Id);
-            if (IsNone(ref slot) || slot.State != SlotState.Moving) continue;
+            if (IsNone(ref slot) || slot.State != SlotState.Moving)
+            {
+                _spareRecords.Put(departure.Record);
+                continue;
+            }
+
             if (!_inbox.CanMove(departure.To) || !TryDepart(ref slot, departure)) _departures.Enqueue(departure);
         }
     }
@@ -105,6 +110,7 @@ public sealed partial class Reactor
         slot.State = SlotState.Dead;
         if (idle) _table.Release(index);
         _meters.MovedOut++;
+        _spareRecords.Collect(departure.To);
         _inbox.Move(departure.To, record);
         return true;
     }
@@ -159,7 +165,7 @@ public sealed partial class Reactor
 
         ReceiveMore(ref slot, index);
         if (record.BytesUnderWay != 0) _group.NodeBudget.Add(-record.BytesUnderWay);
-        if (_spareRecords.Count < Options.MoveLaneSlots) _spareRecords.Put(record);
+        _inbox.GiveBack(from, record);
     }
 
     private void CarryUnsent(ref ConnectionSlot slot, ConnectionId id, ReadOnlySpan<byte> unsent)

@@ -68,6 +68,7 @@ public sealed partial class Reactor
         SetTimeouts();
         _wheel = new TimerWheel(_table, WheelBuckets, _nowTick);
         _inbox = new ReactorInbox(index, lanes, peers, Options);
+        _spareRecords = new SpareRecords(lanes[index]);
         _posts = new PostQueue(Options.PostSlots, _clock);
         _keeping = new Housekeeping(Options.KeepUnusedMs);
         _keeping.Add(_table, _segments, _leases, _outputs, _resumed, _dirty, _submitted, _drained, _waiting, _overBudget, _departures, _dead, _spareRecords);

@@ -4,7 +4,7 @@ namespace Gateway.Transport.Inbox;
 
 /// <summary>
 /// A connection on its way between two reactors: what its backend handed over, what its handler gave along, and its bytes that nobody has consumed or
-/// sent. Filled by the reactor it leaves, published through a <see cref="MoveLane"/>, then owned by the one it enters.
+/// sent. Filled by the reactor it leaves, published through a <see cref="MoveLane"/>, owned by the one it enters until that gives it back.
 /// </summary>
 internal sealed class MoveRecord
 {
@@ -76,69 +76,5 @@ internal sealed class MoveRecord
             _length = 0;
             if (_array.Length > MaxKeptBytes) _array = [];
         }
-    }
-}
-
-/// <summary>
-/// Moves from one reactor to another: a bounded ring of references with one producer and one consumer. A move that finds it full waits
-/// in its own slot at the producer, so a move never fails and no connection is lost.
-/// </summary>
-internal sealed class MoveLane(int capacity)
-{
-    private readonly MoveRecord?[] _records = new MoveRecord?[capacity];
-    private long _tail;
-    private long _head;
-
-    public bool HasMessages => Volatile.Read(ref _tail) != Volatile.Read(ref _head);
-
-    /// <summary>Moves published and not yet taken. Either side.</summary>
-    public int Count => (int)(Volatile.Read(ref _tail) - Volatile.Read(ref _head));
-
-    /// <summary>Moves published so far. Any thread.</summary>
-    public long Written => Volatile.Read(ref _tail);
-
-    /// <summary>Moves taken so far. Any thread.</summary>
-    public long Taken => Volatile.Read(ref _head);
-
-    /// <summary>When the oldest move that is not taken was published; false when there is none. Any thread.</summary>
-    public bool TryReadOldest(out uint publishedAtMs)
-    {
-        while (true)
-        {
-            var head = Volatile.Read(ref _head);
-            publishedAtMs = 0;
-            if (Volatile.Read(ref _tail) == head) return false;
-            // Taken meanwhile, the record may be gone, or filled for another move already: the second look at the head tells.
-            publishedAtMs = Volatile.Read(ref _records[head % _records.Length])?.PublishedAtMs ?? 0;
-            Interlocked.MemoryBarrier();
-            if (Volatile.Read(ref _head) == head) return true;
-        }
-    }
-
-    /// <summary>Producer: whether the next <see cref="TryWrite"/> will succeed.</summary>
-    public bool CanWrite => Count < _records.Length;
-
-    public bool TryWrite(MoveRecord record)
-    {
-        if (!CanWrite) return false;
-        _records[_tail % _records.Length] = record;
-        // Release: the record's fields before its place in the ring.
-        Volatile.Write(ref _tail, _tail + 1);
-        return true;
-    }
-
-    public bool TryRead(out MoveRecord record)
-    {
-        var index = _head % _records.Length;
-        if (Volatile.Read(ref _tail) == _head)
-        {
-            record = null!;
-            return false;
-        }
-
-        record = _records[index]!;
-        _records[index] = null;
-        Volatile.Write(ref _head, _head + 1);
-        return true;
     }
 }

@@ -144,6 +144,9 @@ internal sealed class ReactorInbox
 
     public bool TryTakeMove(int from, out MoveRecord record) => _in[from].Moves.TryRead(out record);
 
+    /// <summary>Returns the record of a move that has arrived to who sent it.</summary>
+    public void GiveBack(int from, MoveRecord record) => _in[from].Moves.GiveBack(record);
+
     /// <summary>Hands every message to the handler: replies first, since they free what others wait for.</summary>
     public void Drain(IReactorHandler handler)
     {

@@ -3,13 +3,18 @@ using Gateway.Transport.Pools;
 
 namespace Gateway.Transport.Inbox;
 
-/// <summary>Move records kept for the next moves, while there are some of late. Owned by the reactor's thread.</summary>
-internal sealed class SpareRecords : IElastic
+/// <summary>
+/// A reactor's move records: each comes back through the lane on which it left, and is kept for the next moves while there are some of late.
+/// Owned by the reactor's thread.
+/// </summary>
+/// <param name="lanes">The reactor's lanes to all others.</param>
+internal sealed class SpareRecords(Lanes[] lanes) : IElastic
 {
     private readonly Stack<MoveRecord> _records = new();
     private KeptCount _kept;
 
-    public int Count => _records.Count;
+    /// <summary>Those at hand, and those that came back and wait in their lane.</summary>
+    public int Count => _records.Count + lanes.Sum(l => l.Moves.Emptied);
 
     public MoveRecord Take()
     {
@@ -18,6 +23,13 @@ internal sealed class SpareRecords : IElastic
         return record;
     }
 
+    /// <summary>Collects what came back from there. Before each move, or the lane would have no room for more.</summary>
+    public void Collect(int from)
+    {
+        while (lanes[from].Moves.TryTakeBack(out var record)) Put(record);
+    }
+
+    /// <summary>A record for a connection that did not leave.</summary>
     public void Put(MoveRecord record)
     {
         record.Clear();
@@ -25,7 +37,11 @@ internal sealed class SpareRecords : IElastic
         _kept.Put();
     }
 
-    public void Roll() => _kept.Roll();
+    public void Roll()
+    {
+        for (var i = 0; i < lanes.Length; i++) Collect(i);
+        _kept.Roll();
+    }
 
     public bool GiveBack()
     {

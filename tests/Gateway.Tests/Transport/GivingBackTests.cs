@@ -52,6 +52,22 @@ public abstract class GivingBackTests(int reactors, IoBackend io)
         AwaitSmall(group);
     }
 
+    [OnBackendFact]
+    public void Records_of_moves_come_back_and_are_let_go()
+    {
+        using var group = new TestGroup<HoldingHandler>(_options with { KeepUnusedMs = 2_000 }, r => new HoldingHandler(r));
+        const int count = 300;
+        var server = group.ListenOn(0);
+        var clients = Enumerable.Range(0, count).Select(_ => Client.Connect(server)).ToList();
+        Wait.Until(() => group[0].Accepted == count, "all are accepted");
+        group.On(0, (_, h) => h.MoveAll(reactors - 1));
+        Wait.Until(() => group[reactors - 1].MovedIn == count, "all have moved");
+        Wait.Until(() => group.On(0, (r, _) => r.Holdings.MoveRecords) == count, "each record is back where it was made");
+        foreach (var client in clients) client.Close();
+        group.AwaitEmpty(count);
+        AwaitSmall(group);
+    }
+
     private static void AwaitSmall(TestGroup<HoldingHandler> group)
     {
         ReactorHoldings after = default;
@@ -72,6 +88,12 @@ public abstract class GivingBackTests(int reactors, IoBackend io)
         public void SayToAll()
         {
             foreach (var c in _open) Send(c, [0]);
+        }
+
+        public void MoveAll(int to)
+        {
+            foreach (var c in _open) Reactor.Move(c, to, default);
+            _open.Clear();
         }
 
         public override void OnAccepted(ConnectionId c)
