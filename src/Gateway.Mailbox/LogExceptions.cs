@@ -38,6 +38,9 @@ public sealed class LogIOException(string path, string operation, int errno)
     public string Path { get; } = path;
     public string Operation { get; } = operation;
     public int Errno { get; } = errno;
+
+    /// <summary>No room on the disk, or the owner of the files has used up what he may.</summary>
+    internal bool IsFullDisk => Errno is Storage.Posix.ENOSPC or Storage.Posix.EDQUOT;
 }
 
 /// <summary>The log stopped for good; the inner exception is the cause.</summary>

@@ -103,7 +103,7 @@ public sealed class MailboxLogOptions
     /// <summary>Keeps what <see cref="MailboxPartition.ReadQueues"/> and <see cref="MailboxPartition.ReadBacklog"/> tell; off, they tell nothing and cost nothing.</summary>
     public bool MeasureQueues { get; init; } = true;
 
-    /// <summary>Once, on whichever thread met it: the log has stopped for good.</summary>
+    /// <summary>Once, on whichever thread met it: the log has stopped for good. Must not dispose of the log, which waits for its threads: this is one of them.</summary>
     public Action<Exception>? OnFailed { get; init; }
 
     /// <summary>On a reader thread: <see cref="MailboxPartition.TryTakePage"/> of this partition has something. Must not block or throw.</summary>

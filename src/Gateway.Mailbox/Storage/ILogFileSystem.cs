@@ -12,7 +12,11 @@ internal interface ILogFileSystem
 
     /// <summary>Makes a file of this length whose blocks are all allocated and read as zeros. Null, and nothing left behind, when the disk has no room for it.</summary>
     ILogFile? TryCreate(string name, long bytes);
+
+    /// <summary>Over what has the new name already. A folder on a full disk may have no room for a name: ENOSPC.</summary>
     void Rename(string from, string to);
+
+    /// <summary>Nothing when there is no such file.</summary>
     void Delete(string name);
 
     /// <summary>Makes creations, renames and deletions durable.</summary>

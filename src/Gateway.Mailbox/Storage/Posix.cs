@@ -138,6 +138,11 @@ internal static unsafe partial class Posix
         return result;
     }
 
+    /// <summary>Over what has the new name already.</summary>
+    public static int Rename(string from, string to) => Result(rename(from, to));
+
+    public static int Unlink(string path) => Result(unlink(path));
+
     /// <summary>Sleeps while the word holds <paramref name="expected"/>, at most <paramref name="timeoutMs"/>. May wake for no reason.</summary>
     public static void FutexWait(int* word, int expected, int timeoutMs)
     {
@@ -157,6 +162,12 @@ internal static unsafe partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int close(int fd);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int rename(string from, string to);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int unlink(string path);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial nint pread(int fd, byte* buffer, nint count, long offset);

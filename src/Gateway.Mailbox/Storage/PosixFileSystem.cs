@@ -47,9 +47,18 @@ internal sealed class PosixFileSystem : ILogFileSystem
         return null;
     }
 
-    public void Rename(string from, string to) => File.Move(Path.Combine(Folder, from), Path.Combine(Folder, to), overwrite: true);
+    public void Rename(string from, string to)
+    {
+        var path = Path.Combine(Folder, from);
+        Check(Posix.Rename(path, Path.Combine(Folder, to)), path, "rename");
+    }
 
-    public void Delete(string name) => File.Delete(Path.Combine(Folder, name));
+    public void Delete(string name)
+    {
+        var path = Path.Combine(Folder, name);
+        var result = Posix.Unlink(path);
+        if (result != -Posix.ENOENT) Check(result, path, "unlink");
+    }
 
     public void SyncFolder()
     {
@@ -159,7 +168,7 @@ internal sealed class PosixFileSystem : ILogFileSystem
                 for (var at = from; at < bytes; at += zeros.Length) Write(at, zeros.AsSpan(0, (int)Math.Min(zeros.Length, bytes - at)));
                 return true;
             }
-            catch (LogIOException e) when (e.Errno is Posix.ENOSPC or Posix.EDQUOT)
+            catch (LogIOException e) when (e.IsFullDisk)
             {
                 return false;
             }

@@ -116,8 +116,8 @@ internal sealed class SegmentStore : IDisposable
     public long SegmentOf(long address) => address >> _segmentBits;
 
     /// <summary>
-    /// Adds the next segment, allocated and durable. False when there is no room for it now: on the disk, or because connections have taken
-    /// every file descriptor. Then it can be tried again, from whatever step it got to.
+    /// Adds the next segment, allocated and durable. False when there is no room for it now: on the disk, for its name in the folder too, or because
+    /// connections have taken every file descriptor. Then it can be tried again, from whatever step it got to.
     /// </summary>
     /// <param name="goOn">Whether to go on writing zeros into it; see <see cref="SegmentZeros"/>.</param>
     public bool TryAdd(Func<long, bool> goOn)
@@ -129,7 +129,7 @@ internal sealed class SegmentStore : IDisposable
         {
             file = TryMake(segment, goOn);
         }
-        catch (LogIOException e) when (e.Errno is Posix.EMFILE or Posix.ENFILE or Posix.ENOMEM)
+        catch (LogIOException e) when (e.Errno is Posix.EMFILE or Posix.ENFILE or Posix.ENOMEM || (e.IsFullDisk && e.Operation == "rename"))
         {
             return false;
         }

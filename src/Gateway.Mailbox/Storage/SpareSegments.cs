@@ -39,7 +39,7 @@ internal sealed class SpareSegments(ILogFileSystem files, int limit)
 
     public static bool IsSpare(string name) => name.Length == 16 + Suffix.Length && name.EndsWith(Suffix, StringComparison.Ordinal);
 
-    /// <summary>Takes the file of a segment that is no longer the log's; there are enough: deletes it.</summary>
+    /// <summary>Takes the file of a segment that is no longer the log's; there are enough, or the folder has no room for another name: deletes it.</summary>
     public void Put(long segment)
     {
         var name = SegmentHeader.FileName(segment);
@@ -49,7 +49,16 @@ internal sealed class SpareSegments(ILogFileSystem files, int limit)
             return;
         }
 
-        files.Rename(name, NameOf(segment));
+        try
+        {
+            files.Rename(name, NameOf(segment));
+        }
+        catch (LogIOException e) when (e.IsFullDisk)
+        {
+            files.Delete(name);
+            return;
+        }
+
         lock (_names) _names.Enqueue(NameOf(segment));
     }
 
@@ -70,6 +79,7 @@ internal sealed class SpareSegments(ILogFileSystem files, int limit)
             // Closed, and so let go of, before it gets a name by which a backup would ask for it.
             using var file = files.Open(spare);
             var fits = file.TryHold(alone: true) && file.Length == bytes;
+            if (fits) files.Rename(spare, name);
             lock (_names) _names.Dequeue();
             if (!fits)
             {
@@ -77,7 +87,6 @@ internal sealed class SpareSegments(ILogFileSystem files, int limit)
                 continue;
             }
 
-            files.Rename(spare, name);
             file.Write(0, header);
             file.Sync();
             Volatile.Write(ref _usedAgain, _usedAgain + 1);

@@ -83,6 +83,21 @@ public class AdmissionTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void A_folder_without_room_for_a_name_is_a_full_disk_and_no_fail_stop()
+    {
+        // Made and written, the next segment cannot be given its name: a folder may need another block for it.
+        using var folder = new DataFolder();
+        var files = new FaultyFileSystem(folder.Path);
+        using var log = new MailboxHarness(folder.Path, s => s.FileSystem = files);
+        var none = true;
+        files.OnRename = to =>
+        {
+            if (Volatile.Read(ref none) && to.EndsWith(".segment", StringComparison.Ordinal)) throw new LogIOException(to, "rename", 28);
+        };
+        FillThenRecover(log, giveSpaceBack: () => Volatile.Write(ref none, false));
+    }
+
+    [Fact]
     public void What_waits_for_a_slow_disk_is_bounded_and_refused_as_busy()
     {
         // Trap 10: FASTER's own limit must never be met.

@@ -36,6 +36,9 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
     /// <summary>Called after the cache of a stretch was dropped, with the file's name, the offset and the count.</summary>
     public Action<string, long, long>? OnDropCache { get; set; }
 
+    /// <summary>Called before each renaming with the file's new name; may throw.</summary>
+    public Action<string>? OnRename { get; set; }
+
     /// <summary>Called before each deletion with the file's name.</summary>
     public Action<string>? OnDelete { get; set; }
 
@@ -62,7 +65,12 @@ internal sealed class FaultyFileSystem(string folder) : ILogFileSystem
         return _files.TryCreate(name, bytes) is { } file ? new FaultyFile(this, name, file) : null;
     }
 
-    public void Rename(string from, string to) => _files.Rename(from, to);
+    public void Rename(string from, string to)
+    {
+        OnRename?.Invoke(to);
+        _files.Rename(from, to);
+    }
+
     public void Delete(string name)
     {
         OnDelete?.Invoke(name);

@@ -66,6 +66,27 @@ public class SpareSegmentTests
     }
 
     [Fact]
+    public void A_segment_that_cannot_be_kept_for_lack_of_a_name_is_deleted_and_the_log_goes_on()
+    {
+        using var folder = new DataFolder();
+        var files = new FaultyFileSystem(folder.Path)
+        {
+            OnRename = to =>
+            {
+                if (to.EndsWith(".spare", StringComparison.Ordinal)) throw new LogIOException(to, "rename", 28);
+            },
+        };
+        using var log = Open(folder, files);
+        Turn(log, truncated: 4);
+        Assert.Equal(0, log.Log.Counters.SpareSegments);
+        Assert.Empty(SparesIn(folder));
+        Assert.Equal(log.Log.Counters.Segments, folder.Segments.Length);
+        log.Send(Waiting, "goes on");
+        log.Commit();
+        Assert.Equal("goes on", log.ReadAll(Waiting)[^1].Body);
+    }
+
+    [Fact]
     public void On_a_full_disk_spares_keep_admission_open()
     {
         using var folder = new DataFolder();
