@@ -2,18 +2,18 @@
 # Those already in, while 200,000 devices come back at once, and the node's memory against a slow ramp.
 #
 # One node, 1,000 pairs that chat at 1,000 messages a second (open loop), and the storm's devices, all on this machine. In order:
-#   1. chat until the log's memory is full, which would otherwise grow beside what is compared
+#   1. a storm of 20,000, and chat until the log's memory is full: code that is compiled, and pages of the log, would otherwise come on top of what is compared
 #   2. all devices come in at --ramp a second; the node's memory
 #   3. quiet: all are idle but the chat, which is measured for 34 s
 #   4. storm: all devices break off and come back as fast as the node takes them; the chat is measured meanwhile, for --seconds
 #   5. 60 s after the last is back: the node's memory
 # The storm's process runs at the lowest priority: on a machine of its own it would not take the node's processor.
 #
-#   bench/storm.sh [--rounds 3] [--connections 200000] [--ramp 4000] [--seconds 54] [--out FOLDER] [-- further options of the node]
+#   bench/storm.sh [--rounds 3] [--connections 200000] [--ramp 1900] [--seconds 54] [--out FOLDER] [-- further options of the node]
 #
 # Needs what `dotnet build -c Release` builds. Writes each run's JSON into FOLDER and prints a table.
 set -u
-rounds=3 connections=200000 ramp=4000 seconds=54 out=$(mktemp -d)
+rounds=3 connections=200000 ramp=1900 seconds=54 out=$(mktemp -d)
 while [ $# -gt 0 ]; do
   case $1 in
     --rounds) rounds=$2; shift 2;;
@@ -52,7 +52,9 @@ for round in $(seq "$rounds"); do
     kill -0 $node 2> /dev/null || { cat "$out/node-$round.out" >&2; node=''; exit 1; }
     sleep 0.2
   done
-  echo "round $round of $rounds: filling the log's memory, then a ramp of $connections at $ramp a second" >&2
+  echo "round $round of $rounds: warming up, then a ramp of $connections at $ramp a second" >&2
+  "$c10m" storm --connections 20000 --times 1 --ramp-rate 4000 --io uring --first-source 127.0.1.1 --first-address 3000000 \
+    --secret "$data/secret" --json "$out/warm-$round.json" > "$out/warm-$round.out" 2>&1 || { echo "storm.sh: the small storm failed: $out/warm-$round.out" >&2; exit 1; }
   chat "fill-$round" --time 45s
   nice -n 19 "$c10m" storm --connections "$connections" --times 1 --ramp-rate "$ramp" --hold 60s --stall 5m --io uring --first-source 127.0.1.1 \
     --secret "$data/secret" --server-pid $node --json "$out/storm-$round.json" > "$out/storm-$round.out" 2>&1 & storm=$!
