@@ -11,7 +11,7 @@
 #
 #   bench/storm.sh [--rounds 3] [--connections 200000] [--ramp 1900] [--seconds 54] [--out FOLDER] [-- further options of the node]
 #
-# Needs what `dotnet build -c Release` builds. Writes each run's JSON into FOLDER and prints a table.
+# Needs what `dotnet build -c Release` builds. Writes each run's JSON into FOLDER, a temporary one unless it is named, and prints a table.
 set -u
 rounds=3 connections=200000 ramp=1900 seconds=54 out=$(mktemp -d)
 while [ $# -gt 0 ]; do
@@ -68,6 +68,7 @@ for round in $(seq "$rounds"); do
   kill $node; wait $node; node=''
 done
 
+echo "the runs: $out" >&2
 python3 - "$out" "$rounds" <<'E_'
 import json, statistics, sys
 out, rounds = sys.argv[1], int(sys.argv[2])
