@@ -64,13 +64,13 @@ public sealed partial class Home
         ref var s = ref _sessions.Open(index);
         if (!s.IsOnline)
         {
-            if (s.Connection == 0) RaiseOffline(ref s); // else not welcomed yet: its first read will find it
+            if (s.Connection == 0) OfferToAbsent(index, ref s, pending.Sequence); // else not welcomed yet: its first read will find it
             return;
         }
 
-        if (pending.Sequence <= s.Delivered) return; // a page brought it before this turn saw the commit
+        if (pending.Sequence <= s.Delivered) return; // a page brought it before this turn saw the commit, or it was delivered ahead of it
         if (s.Has(SessionFlags.Reading)) s.Set(SessionFlags.CommittedWhileReading);
-        if (pending.HotOffset >= 0 && !s.Has(SessionFlags.Behind) && MayDeliver(in s, pending.BodyBytes))
+        if (pending.HotOffset >= 0 && pending.Sequence > s.Processed && !s.Has(SessionFlags.Behind) && MayDeliver(in s, pending.BodyBytes))
         {
             var record = new LogRecord
             {
@@ -94,6 +94,31 @@ public sealed partial class Home
 
         s.Set(SessionFlags.Behind);
         Pump(index, ref s);
+    }
+
+    /// <summary>The device is gone and its session is not. What it has processed already, shown to it ahead of the commit, is only to be acknowledged.</summary>
+    private void OfferToAbsent(uint index, ref Session s, ulong sequence)
+    {
+        if (sequence > s.Processed) RaiseOffline(ref s);
+        if (!s.Has(SessionFlags.Finishing)) return;
+        if (s.Has(SessionFlags.Reading)) s.Set(SessionFlags.CommittedWhileReading);
+        s.Set(SessionFlags.Behind);
+        Pump(index, ref s);
+    }
+
+    /// <summary>
+    /// Shows a device a double check that was appended and is not durable yet, which saves its user a commit's time. It says what the recipient has
+    /// done, which no crash undoes: one that takes the record leaves the message to be acknowledged and told again. A cursor is cumulative, so it may
+    /// pass nothing that is not durable: false when something before it was not delivered, and then its commit offers it like any other entry.
+    /// </summary>
+    private bool TryDeliverAhead(uint recipient, in LogRecord record)
+    {
+        if (recipient == 0) return false;
+        ref var s = ref _sessions.Open(recipient);
+        if (!s.IsOnline || s.Has(SessionFlags.Behind | SessionFlags.Reading) || record.Previous > s.Delivered) return false;
+        if (!MayDeliver(in s, record.Body.Length) || !Deliver(ref s, in record)) return false;
+        Counters.DeliveredAhead++;
+        return true;
     }
 
     /// <summary>Asks the log for what comes after the cursor, if the device may be sent more.</summary>
@@ -190,7 +215,12 @@ public sealed partial class Home
                 continue;
             }
 
-            if (s.Connection == 0) break; // the rest is for the next session
+            if (s.Connection == 0)
+            {
+                OnFinished(index, ref s); // the rest is for the next session
+                return;
+            }
+
             if (!s.HasCredit(record.Body.Length))
             {
                 s.Set(SessionFlags.CreditSpent); // stays behind until credit comes back
@@ -206,8 +236,11 @@ public sealed partial class Home
             Counters.DeliveredFromLog++;
         }
 
-        if (s.Connection == 0 && (entries == 0 || _log.State(s.Key).Last <= s.Delivered || s.Delivered >= s.Processed)) OnFinished(index, ref s);
-        else if (_log.State(s.Key).Last <= s.Delivered || (entries == 0 && !committedMeanwhile)) s.Clear(SessionFlags.Behind);
+        var last = _log.State(s.Key).Last;
+        // What it has processed may not be durable yet, when it was shown to it ahead of that: its commit offers it.
+        var isRead = entries == 0 && !committedMeanwhile;
+        if (s.Connection == 0 && ((isRead && last < _commits.OldestSequence) || last <= s.Delivered || s.Delivered >= s.Processed)) OnFinished(index, ref s);
+        else if (isRead || last <= s.Delivered) s.Clear(SessionFlags.Behind);
         else Pump(index, ref s);
     }
 

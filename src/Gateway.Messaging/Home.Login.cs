@@ -297,7 +297,8 @@ public sealed partial class Home
     /// </summary>
     private bool SomethingWaits(in Session s)
     {
-        if (s.DeliveredHead != 0) return true;
+        // If the oldest was delivered ahead of its commit, all were.
+        if (s.DeliveredHead != 0 && _delivered[s.DeliveredHead].Sequence < _commits.OldestSequence) return true;
         if (!s.Has(SessionFlags.Behind)) return false;
         var state = _log.State(s.Key);
         return state.Last > s.Delivered && state.First < _commits.OldestSequence;

@@ -134,7 +134,7 @@ public sealed partial class Home
             Session = request.Session,
             SessionEpoch = request.SessionEpoch,
         };
-        AwaitCommit(ref pending, in record, position, recipient);
+        AwaitCommit(ref pending, in record, position, recipient, mayBeHot: true);
         return RefusalReason.None;
     }
 
@@ -174,8 +174,9 @@ public sealed partial class Home
         };
         if (_log.Append(in record, out var position) != LogStatus.Appended) return false;
 
+        var isAhead = request.ReceiptKind == (byte)ReceiptKind.Delivered && TryDeliverAhead(recipient, in record);
         var pending = new PendingCommit { Action = CommitAction.Receipt, Origin = origin, Session = request.Owed };
-        AwaitCommit(ref pending, in record, position, recipient);
+        AwaitCommit(ref pending, in record, position, recipient, mayBeHot: !isAhead);
         return true;
     }
 
@@ -190,7 +191,11 @@ public sealed partial class Home
         return last != 0 ? last : _log.State(mailbox).Last;
     }
 
-    private void AwaitCommit(ref PendingCommit pending, in LogRecord record, long position, uint recipient)
+    /// <summary>
+    /// Notes what the commit of an entry releases. What was delivered ahead is not kept hot: were it sent once more, after its session had ended and
+    /// another begun, it could be gone from the mailbox, so the log is asked.
+    /// </summary>
+    private void AwaitCommit(ref PendingCommit pending, in LogRecord record, long position, uint recipient, bool mayBeHot)
     {
         _lastPosition = position;
         pending.Position = position;
@@ -209,13 +214,16 @@ public sealed partial class Home
         {
             ref var s = ref _sessions.Open(recipient);
             s.LastAppended = record.Sequence;
-            keepHot = s.IsOnline && !s.Has(SessionFlags.Behind) && s.HasCredit(record.Body.Length);
+            keepHot = mayBeHot && s.IsOnline && !s.Has(SessionFlags.Behind) && s.HasCredit(record.Body.Length);
         }
 
         _commits.Enqueue(in pending, record.Body, keepHot, _nowMs);
     }
 
-    /// <summary>Rule of rules: whatever speaks of durability is said here, after the watermark has passed it.</summary>
+    /// <summary>
+    /// Rule of rules: whatever speaks of durability is said here, after the watermark has passed it. A double check does not: it says what a device
+    /// has done, and may have been shown before (<see cref="TryDeliverAhead"/>).
+    /// </summary>
     private void ReleaseCommitted()
     {
         var through = _log.CommittedThrough;

@@ -22,8 +22,8 @@ public enum FrameResult : byte
 /// Rooms: this file is the door; Login, Sending (the sender's side), Mailbox (append and commit), Delivering (the cursor),
 /// Acknowledging (receipts owed), Probing and Expiring are its parts.
 /// </para>
-/// Invariants: nothing is answered accepted or delivered before <see cref="IHomeLog.CommittedThrough"/> has passed it; an entry is removed
-/// only by a record, and only after the receipt it owes is durable.
+/// Invariants: nothing is answered accepted, and no message delivered, before <see cref="IHomeLog.CommittedThrough"/> has passed it (a double check is
+/// shown when it is appended, <see cref="TryDeliverAhead"/>); an entry is removed only by a record, and only after the receipt it owes is durable.
 /// </summary>
 public sealed partial class Home
 {

@@ -17,6 +17,8 @@ public sealed class HomeCounters
     /// <summary>All refusals by reason: the temporary ones first, then the final ones; see <see cref="RefusedFor"/>.</summary>
     private readonly long[] _refusedFor = new long[TemporaryReasons + FinalReasons];
     public long DeliveredFromMemory;
+    /// <summary>Double checks shown to their sender before they were durable.</summary>
+    public long DeliveredAhead;
     public long DeliveredFromLog;
     public long Redelivered;
     public long Acknowledged;

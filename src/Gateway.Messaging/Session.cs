@@ -44,7 +44,7 @@ internal enum SessionFlags : ushort
 /// A device that is connected, or was and has something left to finish: its connection, its cursor over its mailbox, its credit, what was
 /// delivered and not yet acknowledged, and the receipts it owes. Owned by its home. While it is connected and nothing is under way, all that
 /// is kept of it is an <see cref="IdleSession"/>; see <see cref="SessionTable"/>.
-/// Invariants: Processed &lt;= HighestDelivered; the cursor never passes what is committed; the delivered list holds, in order of sequence,
+/// Invariants: Processed &lt;= HighestDelivered; the cursor passes what is not committed only by double checks delivered ahead; the delivered list holds, in order of sequence,
 /// the entries up to the cursor whose receipt was not asked for yet, less those the device rejected.
 /// </summary>
 internal struct Session

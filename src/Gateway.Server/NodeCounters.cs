@@ -85,6 +85,9 @@ public readonly record struct ReactorCounters
     /// <summary>Deliver frames written from memory as the commit came.</summary>
     public long DeliveredFromMemory { get; init; }
 
+    /// <summary>Double checks written to their sender when they were appended, ahead of their commit.</summary>
+    public long DeliveredAhead { get; init; }
+
     /// <summary>Deliver frames written from a page read back from the log.</summary>
     public long DeliveredFromLog { get; init; }
 

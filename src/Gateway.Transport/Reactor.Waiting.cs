@@ -11,7 +11,7 @@ namespace Gateway.Transport;
 public sealed partial class Reactor
 {
     private readonly ElasticQueue<(ConnectionId Id, long UntilMs)> _waiting = new();
-    private uint _mightWait;
+    private uint _chance = 1;
     private bool _hasMuchToDo;
     private long _loadBusyUs;
     private long _loadSinceUs;
@@ -30,7 +30,7 @@ public sealed partial class Reactor
             return false;
         }
 
-        if (output.Urgent || output.Unsent == 0 || !MayWait(ref slot) || (++_mightWait & slot.InVain) != 0) return false;
+        if (output.Urgent || output.Unsent == 0 || !MayWait(ref slot) || (NextChance() & slot.InVain) != 0) return false;
         output.WaitsUntilMs = NowMs + Options.OutputWaitMs;
         _waiting.Enqueue((id, output.WaitsUntilMs));
         return true;
@@ -39,6 +39,14 @@ public sealed partial class Reactor
     private bool MayWait(ref ConnectionSlot slot) =>
         Options.OutputWaitMs != 0 && (_hasMuchToDo || Options.OutputWaitLoadPercent == 0) && slot.State == SlotState.Open && !IsBlocked(ref slot)
         && _waiting.Count < Options.OutputsPerTurn && !_budget.IsOverSoft;
+
+    /// <summary>By chance and not by turns: connections that are busy in step would always be the same ones whose turn it is not. xorshift32.</summary>
+    private uint NextChance()
+    {
+        _chance ^= _chance << 13;
+        _chance ^= _chance >> 17;
+        return _chance ^= _chance << 5;
+    }
 
     /// <summary>Has what waited long enough go out in this turn. All waits are equally long: the first of the queue is the first due.</summary>
     private void EndWaits(long nowMs)

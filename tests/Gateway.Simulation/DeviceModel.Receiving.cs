@@ -144,7 +144,8 @@ public sealed partial class DeviceModel
     {
         if (frame.Sequence <= _lastOnConnection && !frame.IsRedelivered)
             throw new PromiseBrokenException($"{this} was sent {frame.Sequence} after {_lastOnConnection} on one connection, and not as a redelivery.");
-        _lastOnConnection = Math.Max(_lastOnConnection, frame.Sequence);
+        var before = _lastOnConnection;
+        _lastOnConnection = Math.Max(before, frame.Sequence);
         if (_seen.Contains(frame.Sequence))
         {
             Repeats++;
@@ -153,11 +154,17 @@ public sealed partial class DeviceModel
 
         // What another installation had acknowledged may come again after a crash, to this one for the first time.
         if (frame.Sequence <= HighestSeen && !SharesMailbox) throw new PromiseBrokenException($"{this} was sent {frame.Sequence} for the first time after {HighestSeen}.");
-        // A rejected entry may be gone from the log before its follower was numbered; otherwise the chain has no gap.
-        if (!SharesMailbox && !MayMissEntries && (frame.Previous > HighestSeen || (frame.Previous != 0 && frame.Previous != HighestSeen && !_hasRejected)))
+        // A rejected entry may be gone from the log before its follower was numbered, and so may double checks shown ahead of their commit on an
+        // earlier connection, when a crash took them; otherwise the chain has no gap.
+        var isWhole = frame.Previous == HighestSeen || frame.Previous == 0 || (frame.Previous < HighestSeen && (_hasRejected || MayBeLost(frame.Previous, before)));
+        if (!SharesMailbox && !MayMissEntries && !isWhole)
             throw new PromiseBrokenException($"{this} was sent {frame.Sequence} which follows {frame.Previous}; the last it has seen is {HighestSeen}.");
         HighestSeen = Math.Max(HighestSeen, frame.Sequence);
         _seen.Add(frame.Sequence);
         return true;
     }
+
+    /// <summary>All it has seen above a sequence are double checks, none of them on this connection, which has brought entries up to <paramref name="onConnection"/>.</summary>
+    private bool MayBeLost(ulong previous, ulong onConnection) =>
+        onConnection <= previous && Inbox.TrueForAll(d => d.Sequence <= previous) && Receipts.TrueForAll(r => r.Sequence <= previous || r.Kind == ReceiptKind.Delivered);
 }

@@ -1,4 +1,5 @@
 using Gateway.Messaging;
+using Gateway.Protocol;
 
 namespace Gateway.Simulation;
 
@@ -41,6 +42,13 @@ internal sealed class LogWatch
 
     /// <summary>Appended, durable or not.</summary>
     public bool IsStored(ulong sender, uint incarnation, ulong number) => _origins.ContainsKey((sender, incarnation, number));
+
+    /// <summary>The entry under a sequence if it is a double check, durable or not.</summary>
+    public StoredRecord? DoubleCheck(ulong mailbox, ulong sequence) =>
+        _entries.TryGetValue((mailbox, sequence), out var position)
+            && _store[position] is { Type: LogRecordType.Receipt, Incarnation: 0, Kind: (byte)ReceiptKind.Delivered } record ? record : null;
+
+    public long PositionOf(ulong mailbox, ulong sequence) => _entries[(mailbox, sequence)];
 
     /// <summary>The entry under a sequence if it is durable.</summary>
     public StoredRecord? DurableEntry(ulong mailbox, ulong sequence) =>

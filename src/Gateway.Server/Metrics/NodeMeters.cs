@@ -214,6 +214,7 @@ internal sealed class NodeMeters : IDisposable
     private IEnumerable<Measurement<long>> Deliveries() =>
     [
         new(Sum(r => r.DeliveredFromMemory), Tag("source", "memory")),
+        new(Sum(r => r.DeliveredAhead), Tag("source", "ahead")),
         new(Sum(r => r.DeliveredFromLog), Tag("source", "log")),
     ];
 }

@@ -29,6 +29,9 @@ internal sealed partial class Judge
     /// <summary>Read receipts stored: entries that devices have sent and that are no messages.</summary>
     public long ReadReceipts => _watch.Entries.LongCount(r => r.Type == LogRecordType.Receipt && r.Incarnation != 0);
 
+    /// <summary>A double check that its device was sent ahead of its commit, which a crash then took from the log.</summary>
+    public bool IsLostAhead(ulong mailbox, ulong sequence) => _lostAhead.Contains((mailbox, sequence));
+
     /// <summary>A message of this sender is appended and not durable.</summary>
     public bool HasUncommittedOf(ulong sender)
     {
@@ -74,11 +77,19 @@ internal sealed partial class Judge
             _windows.Dequeue();
             _durableWindows.Add((window.Device, window.Incarnation));
         }
+
+        while (_ahead.TryPeek(out var ahead) && ahead.Position <= store.CommittedThrough)
+        {
+            _ahead.Dequeue();
+            _delivered.Add((ahead.Mailbox, ahead.Sequence));
+        }
     }
 
     /// <summary>Another run of the node has begun on what was left of the log.</summary>
     public void OnCrash()
     {
+        var ahead = _ahead.ToArray();
+        _ahead.Clear();
         _watch = new LogWatch(_net.Store);
         _read = 0;
         _told.Clear();
@@ -92,6 +103,7 @@ internal sealed partial class Judge
 
         foreach (var origin in _accepted)
             Require(_watch.IsAccepted(origin.Sender, origin.Incarnation, origin.Number), $"P1: {origin} was accepted and did not survive the crash");
+        foreach (var (_, mailbox, sequence) in ahead) (_watch.DurableEntry(mailbox, sequence) is null ? _lostAhead : _delivered).Add((mailbox, sequence));
         foreach (var (mailbox, sequence) in _delivered)
             Require(_watch.DurableEntry(mailbox, sequence) is not null, $"P3: {sequence} was delivered to {mailbox:x} and did not survive the crash");
         foreach (var (device, epoch) in _keyEpochs)

@@ -20,8 +20,14 @@ internal sealed partial class Judge
     /// <summary>Everything a sender was told to be accepted: it may never be missing from the log again.</summary>
     private readonly HashSet<Origin> _accepted = [];
 
-    /// <summary>Everything a device was sent.</summary>
+    /// <summary>Everything a device was sent that was durable then, or became so.</summary>
     private readonly HashSet<(ulong Mailbox, ulong Sequence)> _delivered = [];
+
+    /// <summary>Double checks that a device was sent and that are not durable yet, in the order of the log.</summary>
+    private readonly Queue<(long Position, ulong Mailbox, ulong Sequence)> _ahead = new();
+
+    /// <summary>Double checks that a device was sent and that a crash took from the log; nothing else may be missing there.</summary>
+    private readonly HashSet<(ulong Mailbox, ulong Sequence)> _lostAhead = [];
 
     private readonly Dictionary<ulong, uint> _keyEpochs = [];
 
@@ -203,7 +209,9 @@ internal sealed partial class Judge
         var session = SessionOf(connection);
         var mailbox = session.Mailbox;
         var who = new Address(mailbox.Key);
-        var record = _watch.DurableEntry(mailbox.Key, sequence) ?? throw new PromiseBrokenException($"P3: {who} is sent {sequence}, which is not durable.");
+        var record = _watch.DurableEntry(mailbox.Key, sequence);
+        var isAhead = record is null;
+        record ??= _watch.DoubleCheck(mailbox.Key, sequence) ?? throw new PromiseBrokenException($"P3: {who} is sent {sequence}, which is not durable.");
         Require(record.Previous == previous, $"P4: {who} is sent {sequence} after {previous}; the log has {record.Previous}");
         Require(sequence > session.Processed, $"Rule 4: {who} is sent {sequence} although it has acknowledged {session.Processed}");
         Require(!mailbox.Pending.Exists(e => e.Sequence == sequence && e.HasExpired), $"Rule 10: {who} is sent {sequence}, which has expired");
@@ -229,7 +237,8 @@ internal sealed partial class Judge
             session.Window.Add((sequence, bodyBytes));
         }
 
-        _delivered.Add((mailbox.Key, sequence));
+        if (isAhead) _ahead.Enqueue((_watch.PositionOf(mailbox.Key, sequence), mailbox.Key, sequence));
+        else _delivered.Add((mailbox.Key, sequence));
         return record;
     }
 

@@ -117,7 +117,11 @@ public sealed partial class SimulatedRun
             foreach (var installation in slot.Installations)
             {
                 foreach (var delivered in installation.Device.Inbox) seen.Add(delivered.Sequence);
-                foreach (var receipt in installation.Device.Receipts) seen.Add(receipt.Sequence);
+                foreach (var receipt in installation.Device.Receipts)
+                {
+                    if (!Judge.IsLostAhead(slot.Address.Value, receipt.Sequence)) seen.Add(receipt.Sequence);
+                }
+
                 var bodies = installation.Device.Inbox.Select(d => d.Body).ToHashSet();
                 Require(bodies.Count == installation.Device.Inbox.Count, $"P5: {slot.Address} was brought a message twice under two sequences");
             }
@@ -170,7 +174,7 @@ public sealed partial class SimulatedRun
         {
             var gone = Judge.Mailbox(slot.Address.Value).Expired;
             inboxes += slot.Installations.SelectMany(i => i.Device.Inbox).Select(d => d.Sequence).Union(gone.Where(e => !e.Value.IsReceipt).Select(e => e.Key)).LongCount();
-            told += slot.Installations.SelectMany(i => i.Device.Receipts).Select(r => r.Sequence).Union(gone.Where(e => e.Value.IsReceipt).Select(e => e.Key)).LongCount();
+            told += slot.Installations.SelectMany(i => i.Device.Receipts).Select(r => r.Sequence).Where(s => !Judge.IsLostAhead(slot.Address.Value, s)).Union(gone.Where(e => e.Value.IsReceipt).Select(e => e.Key)).LongCount();
             expiredMessages += gone.LongCount(e => !e.Value.IsReceipt);
             expiredReceipts += gone.LongCount(e => e.Value.IsReceipt);
         }

@@ -86,6 +86,52 @@ public class Rule04_Acknowledgements : HomeTests
         AssertIdle(net);
     }
 
+    /// <summary>Its position then lies between what it is owed and what comes next, and the reading must find an end.</summary>
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_device_may_leave_that_acknowledged_a_sequence_between_two_entries(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        anna.Send(ben.Address, "one");
+        net.Settle();
+        net.Clock.Advance(10);
+        anna.Send(ben.Address, "two");
+        net.Settle();
+        Assert.True(ben.Inbox[1].Sequence > ben.Inbox[0].Sequence + 1);
+
+        ben.Acknowledge(ben.Inbox[0].Sequence + 1);
+        net.Exchange(); // its receipt is owed
+        ben.HangUp();
+        net.Exchange();
+        net.Settle();
+        Assert.Equal(0, net.HomeOf(ben.Address).ReceiptsOwed);
+        Assert.Equal(net.HomeOf(ben.Address).Online, net.HomeOf(ben.Address).Sessions);
+        Assert.Equal(1, net.Store.Messages.Pending);
+        Assert.Equal([ben.Address], net.Offline);
+    }
+
+    /// <summary>Whatever a device says that it has is acknowledged as soon as it is durable, and not left there because nobody acknowledges it again.</summary>
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_resume_position_above_what_is_not_durable_yet_acknowledges_it_when_it_is(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        anna.Send(ben.Address, "one");
+        net.Exchange(); // appended, and kept in memory for Ben
+        ben.Position = net.Store.Homes[net.ReactorOf(ben.Address).Index].Floor;
+        ben.Connect(reactor: 4 % homes);
+        net.Exchange();
+        Assert.True(ben.IsWelcome);
+
+        net.Settle();
+        Assert.Empty(ben.Inbox);
+        Assert.Single(anna.Receipts);
+        AssertIdle(net);
+    }
+
     [Theory]
     [MemberData(nameof(Homes))]
     public void A_resume_position_above_the_floor_is_refused(int homes)

@@ -21,7 +21,7 @@ public class Rule05_Receipts : HomeTests
         ben.Acknowledge();
         net.Exchange();
         Assert.Equal(1, net.Store.Messages.Pending);
-        Assert.Equal(1, net.Store.Receipts.Pending);
+        Assert.Equal(1, net.Store.Receipts.Accepted);
         Assert.Equal(1, net.HomeOf(ben.Address).ReceiptsOwed);
 
         net.Store.CommitAll();
@@ -49,6 +49,187 @@ public class Rule05_Receipts : HomeTests
         anna.Login();
         Assert.Equal([number, number], anna.Receipts.SelectMany(r => r.Numbers));
         Assert.Single(ben.Inbox);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_double_check_is_shown_before_it_is_durable(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = anna.Acknowledges = false;
+        var number = anna.Send(ben.Address, "one");
+        net.Settle();
+        ben.Acknowledge();
+        net.Exchange();
+        Assert.Equal([number], anna.Receipts.Single().Numbers);
+        Assert.Equal(1, net.HomeOf(anna.Address).Counters.DeliveredAhead);
+
+        // Its commit shows it to nobody again, and it goes when it is acknowledged.
+        net.Settle();
+        Assert.Equal((1, 0), (anna.Receipts.Count, anna.Repeats));
+        anna.Acknowledge();
+        net.Settle();
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_double_check_that_was_shown_and_lost_in_a_crash_comes_again(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        var number = anna.Send(ben.Address, "one");
+        net.Settle();
+        ben.Acknowledge();
+        net.Exchange();
+        Assert.Single(anna.Receipts);
+
+        // The receipt is gone, and with it the acknowledgement of Anna, whose position lies above everything in her mailbox.
+        net.Crash();
+        Assert.Equal(1, net.Store.Messages.Pending);
+        anna.Login();
+        ben.Login();
+        net.Settle();
+        Assert.Equal([number, number], anna.Receipts.SelectMany(r => r.Numbers));
+        Assert.Single(ben.Inbox);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_double_check_passes_nothing_that_is_not_durable(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben, cleo) = (Anna(net), Ben(net), Cleo(net));
+        ben.Acknowledges = false;
+        anna.Send(ben.Address, "one");
+        net.Settle();
+        cleo.Send(anna.Address, "not durable yet");
+        net.Exchange();
+        ben.Acknowledge();
+        net.Exchange();
+        Assert.Empty(anna.Inbox);
+        Assert.Empty(anna.Receipts);
+
+        net.Settle();
+        Assert.Single(anna.Inbox);
+        Assert.Single(anna.Receipts);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_rejection_and_a_read_receipt_wait_to_be_durable(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        anna.Send(ben.Address, "poison");
+        net.Settle();
+        ben.Reject(ben.Inbox[0].Sequence, 7);
+        net.Exchange();
+        Assert.Empty(anna.Receipts);
+        ben.Send(anna.Address, ReadBody(anna.Incarnation, 1), SendKind.Read);
+        net.Exchange();
+        Assert.Empty(anna.Receipts);
+
+        net.Settle();
+        Assert.Equal([ReceiptKind.Rejected, ReceiptKind.Read], anna.Receipts.Select(r => r.Kind));
+    }
+
+    /// <summary>What it has processed already is only to be acknowledged once it is durable: not sent again, and not left there.</summary>
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_device_that_comes_back_before_what_it_was_shown_is_durable_is_not_shown_it_again(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        anna.Acknowledges = ben.Acknowledges = false;
+        anna.Send(ben.Address, "one");
+        net.Settle();
+        ben.Acknowledge();
+        net.Exchange();
+        anna.Position = anna.Receipts.Single().Sequence;
+
+        anna.Connect(reactor: 1 % homes); // takes over from itself
+        net.Exchange();
+        Assert.True(anna.IsWelcome);
+        Assert.Equal(1, net.Store.Receipts.Pending);
+
+        net.Settle();
+        Assert.Equal((1, 0), (anna.Receipts.Count, anna.Repeats));
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_device_that_has_left_before_what_it_acknowledged_is_durable_leaves_nothing_behind(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        anna.Acknowledges = ben.Acknowledges = false;
+        anna.Send(ben.Address, "one");
+        net.Settle();
+        ben.Acknowledge();
+        net.Exchange();
+        anna.Position = anna.Receipts.Single().Sequence;
+        anna.Connect(reactor: 1 % homes);
+        net.Exchange();
+        anna.HangUp();
+        net.Exchange();
+        Assert.Equal(1, net.Store.Receipts.Pending);
+
+        net.Settle();
+        Assert.Empty(net.Offline);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void A_device_that_was_shown_a_double_check_and_leaves_is_told_of_as_absent_once(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        anna.Acknowledges = ben.Acknowledges = false;
+        anna.Send(ben.Address, "one");
+        net.Settle();
+        ben.Acknowledge();
+        net.Exchange();
+        Assert.Single(anna.Receipts);
+        anna.HangUp();
+        net.Exchange();
+        Assert.Empty(net.Offline); // nothing durable waits for her
+
+        net.Settle();
+        Assert.Equal([anna.Address], net.Offline);
+        Assert.Equal(1, net.Store.Receipts.Pending);
+    }
+
+    /// <summary>What was kept in memory could be gone from the mailbox by then.</summary>
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void What_was_shown_acknowledged_and_is_gone_is_not_shown_to_a_later_session(int homes)
+    {
+        var net = Start(homes);
+        var (anna, ben) = (Anna(net), Ben(net));
+        ben.Acknowledges = false;
+        anna.Send(ben.Address, "one");
+        net.Settle();
+        ben.Acknowledge();
+        net.Exchange(); // Anna acknowledges what she was shown
+        Assert.Equal(0, net.Store.Receipts.Pending);
+        anna.HangUp();
+        net.Exchange();
+
+        anna.Forget(position: true);
+        anna.SharesMailbox = true;
+        anna.Connect(reactor: 1 % homes);
+        net.Settle();
+        Assert.Single(anna.Receipts);
+        Assert.Equal(0, anna.Repeats);
         AssertIdle(net);
     }
 

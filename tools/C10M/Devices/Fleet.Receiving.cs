@@ -64,7 +64,8 @@ internal sealed partial class Fleet
             return false;
         }
 
-        if (previous != 0 && d.LastSequence != 0 && previous != d.LastSequence) _tally.Count("mailbox_gap");
+        // Below it is what a crash of the node leaves of double checks shown ahead of their commit.
+        if (d.LastSequence != 0 && previous > d.LastSequence) _tally.Count("mailbox_gap");
         d.LastSequence = sequence;
         if (++d.Unacknowledged >= _settings.AckEvery) Acknowledge(ref d);
         return true;
