@@ -89,7 +89,7 @@ public sealed class MailboxLog : IDisposable
             foreach (var partition in _partitions) partition.Start(parts, floor, recovery.Tail);
 
             _pump = new CommitPump(new PumpParts(
-                _log, _device, _segments, superblock, _watermark, _admission, _reserved, _steady, pumpWake, keeperWake, HighestFloor, current.Identity, options, time));
+                _log, _device, _segments, superblock, _watermark, _admission, _reserved, _steady, pumpWake, keeperWake, HighestFloor, RecordsAppended, current.Identity, options, time));
             _keeper = new SegmentKeeper(_log, _segments, _admission, _watermark, keeperWake);
             _compactor = new Compactor(new CompactorParts(
                 _log, _segments, _watermark, _pump, _partitions, Own(new WakeSignal()), recovery.Truncated, recovery.TruncatedThrough, options));
@@ -235,6 +235,13 @@ public sealed class MailboxLog : IDisposable
         ulong highest = 0;
         foreach (var partition in _partitions) highest = Math.Max(highest, partition.Floor);
         return highest;
+    }
+
+    private long RecordsAppended()
+    {
+        var records = 0L;
+        foreach (var partition in _partitions) records += partition.RecordsAppended;
+        return records;
     }
 
     private void Release()

@@ -1,4 +1,5 @@
 using System.Numerics;
+using Gateway.Mailbox.Commit;
 using Gateway.Mailbox.Format;
 using Gateway.Mailbox.Storage;
 
@@ -33,6 +34,12 @@ public sealed class MailboxLogOptions
     public Func<ulong, int>? OwnerOf { get; init; }
 
     public Durability Durability { get; init; } = Durability.Fsync;
+
+    /// <summary>
+    /// For how long a commit that could follow the last one at once lets more gather, when that one had many records (<see cref="CommitPump"/>): each
+    /// commit costs whoever waits for it a wake and the machine a sync, so many small ones are slower than fewer. Zero: not at all.
+    /// </summary>
+    public TimeSpan CommitDelay { get; init; }
 
     /// <summary>Longest body of a message or receipt. A record must fit a page.</summary>
     public int MaxBodyBytes { get; init; } = 64 * 1024;
@@ -124,6 +131,7 @@ public sealed class MailboxLogOptions
         Require(Partitions is > 0 and <= 1024, "Partitions must be 1 to 1024");
         Require(Partitions == 1 || OwnerOf is not null, "OwnerOf must be given for more than one partition");
         Require(BitOperations.IsPow2(PageBytes) && PageBytes is >= 4096 and <= 1 << 20, "PageBytes must be a power of two from 4 KiB to 1 MiB");
+        Require(CommitDelay >= TimeSpan.Zero && CommitDelay <= TimeSpan.FromHours(1), "CommitDelay must be 0 to 1 h");
         Require(MaxBodyBytes >= 0 && MaxRecordBytes <= PageBytes - 64, "MaxBodyBytes must leave a record room on a page");
         Require(BitOperations.IsPow2(MemoryBytes) && MemoryBytes >= 8L * PageBytes, "MemoryBytes must be a power of two and at least 8 pages");
         Require(BitOperations.IsPow2(SegmentBytes) && SegmentBytes >= 2L * PageBytes && SegmentBytes <= 1L << 30, "SegmentBytes must be a power of two, at least 2 pages and at most 1 GiB");

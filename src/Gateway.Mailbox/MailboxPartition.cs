@@ -37,6 +37,7 @@ public sealed partial class MailboxPartition
     private Tally _receipts;
     private ulong _floor;
     private long _lastPosition;
+    private long _recordsAppended;
     private bool _appended;
     private (int Table, int Slot) _listed;
     private int _thread;
@@ -94,6 +95,7 @@ public sealed partial class MailboxPartition
         if (!TryEnqueue(record, removed, out var address, out var bytes)) return AppendStatus.Busy;
         _lastPosition = position = address + bytes;
         _appended = true;
+        Volatile.Write(ref _recordsAppended, _recordsAppended + 1);
         Apply(record, address, bytes);
         return AppendStatus.Ok;
     }
@@ -189,6 +191,9 @@ public sealed partial class MailboxPartition
         CheckThread();
         return _index.CountPending();
     }
+
+    /// <summary>Since this opening. Any thread.</summary>
+    internal long RecordsAppended => Volatile.Read(ref _recordsAppended);
 
     internal MailboxIndex Index => _index;
     internal PageQueue Pages => _pages;

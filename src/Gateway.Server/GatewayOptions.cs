@@ -59,6 +59,7 @@ public sealed record GatewayOptions
         MaxMailboxBytes = values.Get(OptionTable.MaxMailboxBytes);
         MaxPendingBytes = values.Get(OptionTable.MaxPendingBytes);
         Durability = values.Get(OptionTable.Durability);
+        CommitDelay = values.Get(OptionTable.CommitDelay);
         CommitProgressTimeout = values.Get(OptionTable.CommitProgressTimeout);
         SegmentSize = values.Get(OptionTable.SegmentSize);
         LogMemory = values.Get(OptionTable.LogMemory);
@@ -137,6 +138,7 @@ public sealed record GatewayOptions
     /// <summary>Of the node; every reactor has its share of it.</summary>
     public long MaxPendingBytes { get; init; }
     public Durability Durability { get; init; }
+    public TimeSpan CommitDelay { get; init; }
     public TimeSpan CommitProgressTimeout { get; init; }
 
     /// <summary>A power of two, at least two pages.</summary>

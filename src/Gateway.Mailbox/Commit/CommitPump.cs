@@ -16,6 +16,9 @@ internal sealed class CommitPump
     // How often an idle pump looks at the clock: for reservations and idle marks. Work wakes it at once.
     private const int IdleMs = 100;
 
+    // With fewer records in a commit there is hardly anybody to gather: who waits alone for each of its messages is never kept waiting.
+    private const int ManyRecords = 8;
+
     // So that a kill costs the steady clock an hour at most.
     private static readonly TimeSpan TellTimeAfter = TimeSpan.FromHours(1);
 
@@ -35,6 +38,8 @@ internal sealed class CommitPump
     private volatile bool _stopping;
     private long _commits;
     private Truncation? _truncation;
+    private long _recordsTaken;
+    private bool _hadMany;
 
     public CommitPump(PumpParts parts)
     {
@@ -72,10 +77,16 @@ internal sealed class CommitPump
         try
         {
             _device.BindPump();
+            if (_parts.Options.CommitDelay != TimeSpan.Zero) Posix.WakeOnTime();
             _idleSince = _superblockAt = _time.GetTimestamp();
             while (!_stopping && !_watermark.IsFrozen)
             {
-                if (!RunCycle()) _parts.Wake.Wait(IdleMs);
+                if (!RunCycle())
+                {
+                    _hadMany = false;
+                    _parts.Wake.Wait(IdleMs);
+                }
+
                 if (_time.GetElapsedTime(_superblockAt) >= TellTimeAfter && !_watermark.IsFrozen) WriteSuperblock(clean: false);
             }
 
@@ -100,6 +111,7 @@ internal sealed class CommitPump
         var truncation = Volatile.Read(ref _truncation);
         var mark = work || reserve || truncation is not null || IdleMarkDue();
         if (!mark) return false;
+        if (work) LetGather();
         var taken = _time.GetTimestamp();
 
         if (_parts.Admission.HasRoomForOwn(_log.TailAddress))
@@ -137,6 +149,16 @@ internal sealed class CommitPump
         _lastBatchUnmarked = work;
         _idleSince = _time.GetTimestamp();
         return true;
+    }
+
+    /// <summary>A commit that follows the last one at once waits a little, when many waited for that one; see <see cref="MailboxLogOptions.CommitDelay"/>.</summary>
+    private void LetGather()
+    {
+        if (_parts.Options.CommitDelay == TimeSpan.Zero) return;
+        if (_hadMany && !_stopping) Posix.Sleep(_parts.Options.CommitDelay);
+        var records = _parts.RecordsAppended();
+        _hadMany = records - _recordsTaken >= ManyRecords;
+        _recordsTaken = records;
     }
 
     private bool Commit(long tail)
@@ -228,6 +250,7 @@ internal sealed record PumpParts(
     WakeSignal Wake,
     WakeSignal Keeper,
     Func<ulong> HighestFloor,
+    Func<long> RecordsAppended,
     ulong Identity,
     MailboxLogOptions Options,
     TimeProvider Time);

@@ -182,6 +182,7 @@ internal sealed partial class GatewayNode : INode
         Partitions = _options.Reactors,
         OwnerOf = mailbox => HomeMap.HomeOf(mailbox, _options.Reactors),
         Durability = _options.Durability == Durability.Fsync ? Mailbox.Durability.Fsync : Mailbox.Durability.Os,
+        CommitDelay = _options.CommitDelay,
         MaxBodyBytes = _options.MaxBody,
         PageBytes = _options.LogPage,
         MemoryBytes = _options.LogMemory,

@@ -13,7 +13,7 @@ internal static class OptionKinds
     private static readonly (string Unit, long Ticks)[] DurationUnits =
     [
         ("d", TimeSpan.TicksPerDay), ("h", TimeSpan.TicksPerHour), ("m", TimeSpan.TicksPerMinute), ("s", TimeSpan.TicksPerSecond),
-        ("ms", TimeSpan.TicksPerMillisecond),
+        ("ms", TimeSpan.TicksPerMillisecond), ("us", TimeSpan.TicksPerMicrosecond),
     ];
 
     private const int LongestWord = 255;
@@ -195,7 +195,7 @@ internal static class OptionKinds
     internal static bool TryParseDuration(string text, out TimeSpan value, [NotNullWhen(false)] out string? error)
     {
         value = default;
-        error = $"'{text}' is not a duration: a number and one of ms, s, m, h, d, as in 30s";
+        error = $"'{text}' is not a duration: a number and one of us, ms, s, m, h, d, as in 30s";
         if (!TryUnit(text, DurationUnits, out var number, out var ticks)) return false;
         if (number * ticks > TimeSpan.MaxValue.Ticks) number = TimeSpan.MaxValue.Ticks / ticks;
         value = TimeSpan.FromTicks((long)(number * ticks));

@@ -108,6 +108,9 @@ public static class OptionTable
         "durability", "fsync", "fsync: accepted means on disk; os: accepted means in the page cache, a power loss takes it back",
         ("fsync", Server.Durability.Fsync), ("os", Server.Durability.Os));
 
+    public static readonly Option<TimeSpan> CommitDelay = OptionKinds.Duration(
+        "commit-delay", "300us", "0ms", "10ms", "while many messages are on their way: for how long a commit that could follow the last one at once lets more gather; 0ms: not at all");
+
     public static readonly Option<TimeSpan> CommitProgressTimeout = OptionKinds.Duration(
         "commit-progress-timeout", "30s", "1s", "10m", "without commit progress the node fails stop");
 
@@ -155,7 +158,7 @@ public static class OptionTable
         Reactors, PinReactors, Io, ListenBacklog, MaxConnections, MaxHandshakes, LoginRate, LoginBurst, MaxBody, MaxUnsent, BufferSoft, BufferHard,
         HandshakeTimeout, FrameTimeout, IdleTimeout, PingAfter, TcpKeepalive, TcpUserTimeout, KeepUnused,
         AcceptedWait, RedeliverAfter, DefaultExpiry, MaxClockJump, MaxMailboxMessages, MaxMailboxBytes, MaxPendingBytes,
-        Durability, CommitProgressTimeout, SegmentSize, LogMemory, LogPage,
+        Durability, CommitDelay, CommitProgressTimeout, SegmentSize, LogMemory, LogPage,
         DrainTime, ReconnectSpread, Metrics, LogFormat, Level,
         .. AlertTable.All,
     ];

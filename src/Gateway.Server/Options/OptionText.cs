@@ -34,7 +34,7 @@ internal static class OptionText
 
         text.Append("""
 
-            DURATION is a number and one of ms, s, m, h, d, as in 30s. SIZE is a number and one of B, KiB, MiB, GiB, as in 64KiB.
+            DURATION is a number and one of us, ms, s, m, h, d, as in 30s. SIZE is a number and one of B, KiB, MiB, GiB, as in 64KiB.
 
             Signals: SIGTERM or SIGINT drains and exits; a second one exits at once.
             Exit codes:

@@ -139,6 +139,7 @@ internal sealed class MailboxHarness : IDisposable
                 CountWindows = () => settings.Windows,
                 PageBufferBytes = settings.PageBufferBytes,
                 PageBuffersPerPartition = settings.PageBuffers,
+                CommitDelay = settings.CommitDelay,
                 CommitStallLimit = settings.CommitStallLimit,
                 IdleMarkAfter = settings.IdleMarkAfter,
                 ReserveAhead = settings.ReserveAhead,
@@ -317,6 +318,7 @@ internal sealed class MailboxHarness : IDisposable
         public long Windows { get; set; }
         public int PageBufferBytes { get; set; } = 8192;
         public int PageBuffers { get; set; } = 4;
+        public TimeSpan CommitDelay { get; set; }
         public TimeSpan CommitStallLimit { get; set; } = TimeSpan.FromSeconds(30);
         public TimeSpan IdleMarkAfter { get; set; } = TimeSpan.FromSeconds(1);
         public TimeSpan ReserveAhead { get; set; } = TimeSpan.FromSeconds(5);

@@ -95,8 +95,8 @@ public sealed class OptionResolutionTests : IDisposable
     [InlineData("--reactors", "--reactors: its value is missing: COUNT, as in --reactors {default}")]
     [InlineData("--reactors --data x", "--reactors: its value is missing: COUNT, as in --reactors {default}")]
     [InlineData("--reactors 1 --reactors 2", "--reactors: given twice")]
-    [InlineData("--drain-time 10_parsecs", "--drain-time: '10_parsecs' is not a duration: a number and one of ms, s, m, h, d, as in 30s")]
-    [InlineData("--drain-time=", "--drain-time: '' is not a duration: a number and one of ms, s, m, h, d, as in 30s")]
+    [InlineData("--drain-time 10_parsecs", "--drain-time: '10_parsecs' is not a duration: a number and one of us, ms, s, m, h, d, as in 30s")]
+    [InlineData("--drain-time=", "--drain-time: '' is not a duration: a number and one of us, ms, s, m, h, d, as in 30s")]
     [InlineData("start", "'start' is neither an option nor a command; --help lists both")]
     [InlineData("-x", "'-x' is neither an option nor a command; --help lists both")]
     public void A_mistake_on_the_command_line_is_named(string arguments, string expected)
@@ -125,7 +125,7 @@ public sealed class OptionResolutionTests : IDisposable
     [InlineData("""{ "reactors": 1, "reactors": 2 }""", "gateway.json: reactors: given twice")]
     [InlineData("""{ "native": { "listen": "x" } }""", "gateway.json: native: there is no such option; gateway --help lists all")]
     [InlineData("""{ "config": "other.json" }""", "gateway.json: config: a file of options cannot name another")]
-    [InlineData("""{ "idle-timeout": 30 }""", "gateway.json: idle-timeout: '30' is not a duration: a number and one of ms, s, m, h, d, as in 30s")]
+    [InlineData("""{ "idle-timeout": 30 }""", "gateway.json: idle-timeout: '30' is not a duration: a number and one of us, ms, s, m, h, d, as in 30s")]
     [InlineData("[]", "gateway.json: the file must hold one object, as in { \"reactors\": 4 }")]
     public void A_mistake_in_the_file_is_named(string text, string expected)
     {
@@ -310,7 +310,7 @@ public sealed class OptionResolutionTests : IDisposable
         "alert-webhook" => "http://127.0.0.1:9093",
         "alert-instance" => "gateway-1:5249",
         "alert-commit" or "alert-stall" => "7s",
-        "accepted-wait" => "7ms",
+        "accepted-wait" or "commit-delay" => "7ms",
         _ when option.Placeholder == "DURATION" => "77s",
         _ when option.Placeholder is "COUNT" or "PERCENT" => "77",
         _ => throw new InvalidOperationException($"The test knows no other value for {option.Name}."),

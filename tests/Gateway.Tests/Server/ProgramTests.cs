@@ -19,7 +19,7 @@ public sealed class ProgramTests : IDisposable
 
     [Theory]
     [InlineData("--nonsense 1", "gateway: --nonsense: there is no such option; gateway --help lists all\n")]
-    [InlineData("--drain-time 10", "gateway: --drain-time: '10' is not a duration: a number and one of ms, s, m, h, d, as in 30s\n")]
+    [InlineData("--drain-time 10", "gateway: --drain-time: '10' is not a duration: a number and one of us, ms, s, m, h, d, as in 30s\n")]
     [InlineData("check-config --reactors 0", "gateway: --reactors: '0' is too small: at least 1\n")]
     public async Task A_wrong_option_is_told_precisely_and_ends_with_2(string arguments, string expected)
     {

@@ -1,0 +1,82 @@
+using Gateway.Mailbox;
+using Xunit;
+
+namespace Gateway.Tests.Mailbox;
+
+/// <summary><see cref="MailboxLogOptions.CommitDelay"/>: what gathers goes together, and who waits alone is not kept waiting.</summary>
+public sealed class CommitDelayTests : IDisposable
+{
+    private readonly DataFolder _folder = new();
+    private readonly SemaphoreSlim _committed = new(0);
+    private readonly SemaphoreSlim _goOn = new(0);
+    private volatile bool _holds = true;
+
+    [Fact]
+    public void What_comes_while_a_commit_waits_goes_with_it()
+    {
+        using var log = Open(TimeSpan.FromSeconds(2));
+        CommitAndHold(log, records: 1);
+        CommitAndHold(log, records: 100);
+        var commits = log.Log.Counters.Commits;
+        log.Send(1, "is there when the commit could begin");
+        _holds = false;
+        _goOn.Release();
+        log.Send(1, "comes while it waits");
+        log.Commit();
+        Assert.Equal(commits + 1, log.Log.Counters.Commits);
+    }
+
+    [Fact]
+    public void After_a_commit_with_few_records_the_next_begins_at_once()
+    {
+        // So long that the test would fail if it were waited for.
+        using var log = Open(TimeSpan.FromMinutes(10));
+        CommitAndHold(log, records: 1);
+        for (var i = 0; i < 20; i++) CommitAndHold(log, records: 3);
+        _holds = false;
+        _goOn.Release();
+        log.Send(1, "the last");
+        log.Commit();
+    }
+
+    [Fact]
+    public void Who_comes_when_the_log_has_rested_is_not_kept_waiting()
+    {
+        using var log = Open(TimeSpan.FromMinutes(10));
+        CommitAndHold(log, records: 1);
+        CommitAndHold(log, records: 100);
+        _holds = false;
+        _goOn.Release();
+        // Until the pump has found nothing to do, which takes it a moment and shows nowhere.
+        Thread.Sleep(300);
+        log.Send(1, "alone");
+        log.Commit();
+    }
+
+    /// <summary>Lets the held pump commit so many records, and holds it again.</summary>
+    private void CommitAndHold(MailboxHarness log, int records)
+    {
+        for (var i = 0; i < records; i++) log.Send(1, $"{i}");
+        log.P.EndBatch();
+        if (_committed.CurrentCount == 0 && log.Log.Counters.Commits != 0) _goOn.Release();
+        MailboxHarness.WaitFor(() => _committed.Wait(10));
+    }
+
+    private MailboxHarness Open(TimeSpan delay) => new(_folder.Path, s =>
+    {
+        s.CommitDelay = delay;
+        s.OnCommitted = () =>
+        {
+            if (!_holds) return;
+            _committed.Release();
+            _goOn.Wait();
+        };
+    });
+
+    public void Dispose()
+    {
+        _folder.Dispose();
+        _committed.Dispose();
+        _goOn.Dispose();
+    }
+}
