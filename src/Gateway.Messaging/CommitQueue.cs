@@ -9,7 +9,7 @@ internal enum CommitAction : byte
     None = 0,
     /// <summary>Answer the sender, offer the entry to the recipient's cursor.</summary>
     Entry,
-    /// <summary>Tell the home that owes the receipt, offer the receipt to the cursor.</summary>
+    /// <summary>Tell the home that owes the receipt, offer the receipt to the cursor unless it was delivered ahead.</summary>
     Receipt,
     /// <summary>Welcome the device whose fresh incarnation this was.</summary>
     Welcome,

@@ -278,7 +278,10 @@ public sealed partial class Home
     private bool HasUnfinished(in Session s) =>
         s.Processed > s.OwedThrough && _log.State(s.Key) is { Entries: > 0 } state && state.First <= s.Processed && state.Last > s.OwedThrough;
 
-    /// <summary>Reads what the device has processed once more, so that it leaves the mailbox now and not at the next login, which may never come.</summary>
+    /// <summary>
+    /// Reads what the device has processed once more, so that it leaves the mailbox now and not at the next login, which may never come. What was
+    /// delivered ahead and is not durable yet, its commit brings: until then the session stays.
+    /// </summary>
     private void Finish(uint index, ref Session s)
     {
         s.Delivered = s.OwedThrough;

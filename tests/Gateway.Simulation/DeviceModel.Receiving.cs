@@ -7,6 +7,7 @@ namespace Gateway.Simulation;
 public sealed partial class DeviceModel
 {
     private readonly HashSet<ulong> _seen = [];
+    private readonly List<int> _receiptRuns = [];
     private ulong _lastOnConnection;
     private bool _hasRejected;
 
@@ -89,7 +90,9 @@ public sealed partial class DeviceModel
                 var receipted = new Receipted(
                     r.Sequence, r.Previous, r.Peer, r.Incarnation, r.Kind, r.Reason, (r.Flags & DeliverFlags.Redelivered) != 0, numbers);
                 Heard.Add(receipted);
-                if (IsNew(receipted)) Receipts.Add(receipted);
+                if (!IsNew(receipted)) break;
+                Receipts.Add(receipted);
+                _receiptRuns.Add(_net.Runs);
                 break;
             case FrameType.Ephemeral when EphemeralFrame.TryParse(payload, out var e, out error):
                 Heard.Add(new EphemeralSeen(e.Peer, e.Kind, Encoding.Latin1.GetString(e.Data)));
@@ -164,7 +167,15 @@ public sealed partial class DeviceModel
         return true;
     }
 
-    /// <summary>All it has seen above a sequence are double checks, none of them on this connection, which has brought entries up to <paramref name="onConnection"/>.</summary>
-    private bool MayBeLost(ulong previous, ulong onConnection) =>
-        onConnection <= previous && Inbox.TrueForAll(d => d.Sequence <= previous) && Receipts.TrueForAll(r => r.Sequence <= previous || r.Kind == ReceiptKind.Delivered);
+    /// <summary>All it has seen above a sequence are double checks of an earlier run of the node, and none came on this connection, which has brought entries up to <paramref name="onConnection"/>.</summary>
+    private bool MayBeLost(ulong previous, ulong onConnection)
+    {
+        if (onConnection > previous || !Inbox.TrueForAll(d => d.Sequence <= previous)) return false;
+        for (var i = Receipts.Count - 1; i >= 0 && Receipts[i].Sequence > previous; i--)
+        {
+            if (Receipts[i].Kind != ReceiptKind.Delivered || _receiptRuns[i] >= _net.Runs) return false;
+        }
+
+        return true;
+    }
 }

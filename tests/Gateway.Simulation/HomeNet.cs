@@ -59,6 +59,9 @@ public sealed class HomeNet : IDeviceKeys, ILogRecovery
 
     public HomeNetOptions Options { get; private set; }
 
+    /// <summary>Runs of the node so far: each crash begins another.</summary>
+    public int Runs { get; private set; } = 1;
+
     public SimulatedClock Clock { get; } = new();
 
     public MemoryLogStore Store { get; private set; }
@@ -180,6 +183,7 @@ public sealed class HomeNet : IDeviceKeys, ILogRecovery
             foreach (var connection in reactor.Connections) connection.IsClosed = true;
         }
 
+        Runs++;
         Options = Options with { Homes = homes ?? Options.Homes };
         Store = Store.Recover(Options.Homes, uncommittedKept);
         _links = new SimulatedLinks(this, Options.Homes);

@@ -15,6 +15,9 @@ public sealed class ModelRun
     private readonly Dictionary<DeviceModel, int> _heard = [];
     private readonly Dictionary<DeviceModel, HashSet<(uint Incarnation, ulong Number)>> _accepted = [];
     private LogWatch _watch;
+    // A home's own time until it tries again what found no room.
+    private const int RetryMs = 50;
+
     private bool _hasCrashed;
 
     /// <summary>Double checks that were shown ahead of their commit, which a crash then took from the log.</summary>
@@ -268,10 +271,22 @@ public sealed class ModelRun
     private StoredRecord RequireDurable(DeviceModel device, ulong sequence) =>
         _watch.DurableEntry(device.Address.Value, sequence) ?? throw new PromiseBrokenException($"P3: {device} was sent {sequence}, which is not durable.");
 
-    /// <summary>Everybody comes back, behaves, and waits until there is nothing left to do.</summary>
+    /// <summary>Everybody leaves, and everybody comes back, behaves, and waits until there is nothing left to do.</summary>
     private void Rest()
     {
         FreeLog();
+        // What devices have done with leaves without them.
+        foreach (var device in _net.Devices) device.HangUp();
+        _net.Settle();
+        _net.Clock.Advance(RetryMs);
+        _net.Settle();
+        Check();
+        foreach (var reactor in _net.Reactors)
+        {
+            Require(reactor.Home.Sessions == reactor.Home.Online, $"home {reactor.Index} keeps {reactor.Home.Sessions} sessions for {reactor.Home.Online} devices when all have left");
+            Require(reactor.Home.ReceiptsOwed == 0, $"home {reactor.Index} owes {reactor.Home.ReceiptsOwed} receipts when all have left");
+        }
+
         foreach (var device in _net.Devices)
         {
             device.Acknowledges = true;
@@ -355,6 +370,8 @@ public sealed class ModelRun
         {
             foreach (var receipt in device.Receipts)
             {
+                // What a crash took is told once more: the message cannot have left before that.
+                if (_lostAhead.Contains((device, receipt.Sequence))) continue;
                 foreach (var number in receipt.Numbers) told.Add((device.Address.Value, receipt.Incarnation, number, receipt.Kind));
             }
         }

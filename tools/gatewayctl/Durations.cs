@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Gateway.Ctl;
 
-/// <summary>Durations as the node writes them: a whole number and one of ms, s, m, h, d.</summary>
+/// <summary>Durations much as the node takes them: a whole number and one of ms, s, m, h, d.</summary>
 internal static class Durations
 {
     private static readonly (string Unit, long Milliseconds)[] Units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];

@@ -16,7 +16,8 @@ internal sealed class CommitPump
     // How often an idle pump looks at the clock: for reservations and idle marks. Work wakes it at once.
     private const int IdleMs = 100;
 
-    // With fewer records in a commit there is hardly anybody to gather: who waits alone for each of its messages is never kept waiting.
+    // With fewer records, those of about two messages and their receipts, there is hardly anybody to gather: who sends one message after the other
+    // through an idle node is not kept waiting.
     private const int ManyRecords = 8;
 
     // So that a kill costs the steady clock an hour at most.
@@ -107,11 +108,11 @@ internal sealed class CommitPump
     {
         var committed = _watermark.Through;
         var work = _log.TailAddress > committed;
+        if (work) LetGather();
         var reserve = ReservationDue(out var reserveThrough);
         var truncation = Volatile.Read(ref _truncation);
         var mark = work || reserve || truncation is not null || IdleMarkDue();
         if (!mark) return false;
-        if (work) LetGather();
         var taken = _time.GetTimestamp();
 
         if (_parts.Admission.HasRoomForOwn(_log.TailAddress))
@@ -155,7 +156,7 @@ internal sealed class CommitPump
     private void LetGather()
     {
         if (_parts.Options.CommitDelay == TimeSpan.Zero) return;
-        if (_hadMany && !_stopping) Posix.Sleep(_parts.Options.CommitDelay);
+        if (_hadMany && !_stopping && !_reserved.IsDue) Posix.Sleep(_parts.Options.CommitDelay);
         var records = _parts.RecordsAppended();
         _hadMany = records - _recordsTaken >= ManyRecords;
         _recordsTaken = records;

@@ -121,7 +121,7 @@ internal sealed class NodeMeters : IDisposable
         Counter("messages_discarded_total", "messages", "Messages discarded by an operator, since the log was made.", () => Mailboxes.Messages.Discarded);
         Counter("messages_lost_total", "messages", "Messages lost to a declared repair of the log.", () => Mailboxes.Messages.Lost);
         Meter.CreateObservableCounter("messages_refused_total", Refused, "messages", "Sends refused, by the reason that the sender was told.");
-        Meter.CreateObservableCounter("deliveries_total", Deliveries, null, "Deliver frames written, repeats included, by where the body came from.");
+        Meter.CreateObservableCounter("deliveries_total", Deliveries, null, "Deliver frames written, repeats included, by where they came from.");
         Counter("redeliveries_total", null, "Deliver frames that were repeats.", () => Sum(r => r.Redelivered));
         Counter("ephemeral_shed_total", null, "Typing notices and the like that were dropped.", () => Sum(r => r.EphemeralShed));
         Counter("frames_parked_total", null, "Frames that waited unread for credit to another reactor.", () => Sum(r => r.Parked));

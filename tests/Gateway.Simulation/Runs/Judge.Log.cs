@@ -29,6 +29,10 @@ internal sealed partial class Judge
     /// <summary>Read receipts stored: entries that devices have sent and that are no messages.</summary>
     public long ReadReceipts => _watch.Entries.LongCount(r => r.Type == LogRecordType.Receipt && r.Incarnation != 0);
 
+    /// <summary>Double checks that devices were sent ahead of their commit, and those of them that a crash then took from the log.</summary>
+    public int Ahead { get; private set; }
+    public int LostAhead => _lostAhead.Count;
+
     /// <summary>A double check that its device was sent ahead of its commit, which a crash then took from the log.</summary>
     public bool IsLostAhead(ulong mailbox, ulong sequence) => _lostAhead.Contains((mailbox, sequence));
 

@@ -212,6 +212,7 @@ internal sealed partial class Judge
         var record = _watch.DurableEntry(mailbox.Key, sequence);
         var isAhead = record is null;
         record ??= _watch.DoubleCheck(mailbox.Key, sequence) ?? throw new PromiseBrokenException($"P3: {who} is sent {sequence}, which is not durable.");
+        Require(mailbox.Pending.Exists(e => e.Sequence == sequence), $"P3: {who} is sent {sequence}, which has left the mailbox");
         Require(record.Previous == previous, $"P4: {who} is sent {sequence} after {previous}; the log has {record.Previous}");
         Require(sequence > session.Processed, $"Rule 4: {who} is sent {sequence} although it has acknowledged {session.Processed}");
         Require(!mailbox.Pending.Exists(e => e.Sequence == sequence && e.HasExpired), $"Rule 10: {who} is sent {sequence}, which has expired");
@@ -237,8 +238,16 @@ internal sealed partial class Judge
             session.Window.Add((sequence, bodyBytes));
         }
 
-        if (isAhead) _ahead.Enqueue((_watch.PositionOf(mailbox.Key, sequence), mailbox.Key, sequence));
-        else _delivered.Add((mailbox.Key, sequence));
+        if (isAhead)
+        {
+            Ahead++;
+            _ahead.Enqueue((_watch.PositionOf(mailbox.Key, sequence), mailbox.Key, sequence));
+        }
+        else
+        {
+            _delivered.Add((mailbox.Key, sequence));
+        }
+
         return record;
     }
 

@@ -141,6 +141,8 @@ public sealed partial class SimulatedRun
         {
             foreach (var receipt in slot.Installations.SelectMany(i => i.Device.Receipts))
             {
+                // What a crash took is told once more: the message cannot have left before that.
+                if (Judge.IsLostAhead(slot.Address.Value, receipt.Sequence)) continue;
                 foreach (var number in receipt.Numbers) told.Add((new Origin(slot.Address.Value, receipt.Incarnation, number), receipt.Kind));
             }
         }

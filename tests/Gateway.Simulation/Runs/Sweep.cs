@@ -38,6 +38,10 @@ public sealed class Sweep
 
     public long Messages { get; private set; }
 
+    /// <summary>Double checks shown ahead of their commit, and those of them that a crash took.</summary>
+    public long Ahead { get; private set; }
+    public long LostAhead { get; private set; }
+
     public int MedianEvents { get; private set; }
 
     /// <summary>Runs all, or until as many have failed as may.</summary>
@@ -73,6 +77,8 @@ public sealed class Sweep
                 _events.Add(verdict.Run.Events);
                 Events += verdict.Run.Events;
                 Messages += verdict.Run.Messages;
+                Ahead += verdict.Run.Judge.Ahead;
+                LostAhead += verdict.Run.Judge.LostAhead;
                 Coverage.Add(verdict.Run.Coverage);
                 if (verdict.Broken is null) continue;
                 _failures.Add((seed, verdict.Broken));

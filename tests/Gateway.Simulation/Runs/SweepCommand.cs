@@ -73,7 +73,7 @@ public static class SweepCommand
         var empty = sweep.Coverage.Empty.ToList();
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"seeds {first} to {first + sweep.Done - 1}: {sweep.Events} events (median run {sweep.MedianEvents}), {sweep.Messages} messages, {sweep.Failures.Count} broken, {empty.Count} empty cells"));
+            $"seeds {first} to {first + sweep.Done - 1}: {sweep.Events} events (median run {sweep.MedianEvents}), {sweep.Messages} messages, {sweep.Ahead} double checks ahead of their commit ({sweep.LostAhead} lost in a crash), {sweep.Failures.Count} broken, {empty.Count} empty cells"));
         if (sweep.Failures.Count != 0)
         {
             if (!options.ContainsKey("--brief")) output.WriteLine(Shortening.Explain(RunPlan.Draw(sweep.Failures[0].Seed), sweep.Failures[0].Broken));

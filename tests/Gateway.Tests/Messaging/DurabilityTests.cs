@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Gateway.Tests.Messaging;
 
-/// <summary>P1 and P3: nothing is answered or delivered before it is durable, and a log that is lost answers nothing more.</summary>
+/// <summary>P1 and P3: nothing is answered, and no message delivered, before it is durable, and a log that is lost answers nothing more.</summary>
 public class DurabilityTests : HomeTests
 {
     [Theory]

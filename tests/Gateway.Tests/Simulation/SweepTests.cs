@@ -21,6 +21,12 @@ public class SweepTests(ShortSweep sweep) : IClassFixture<ShortSweep>
     public void Every_fault_meets_devices_in_every_state() => Assert.Empty(sweep.Result.Coverage.Empty);
 
     [Fact]
+    public void Double_checks_are_shown_ahead_of_their_commit_and_lost_in_crashes()
+    {
+        Assert.InRange(sweep.Result.LostAhead, 1, sweep.Result.Ahead);
+    }
+
+    [Fact]
     public void The_median_run_has_at_least_two_thousand_events() => Assert.InRange(sweep.Result.MedianEvents, 2_000, int.MaxValue);
 
     [Fact]
