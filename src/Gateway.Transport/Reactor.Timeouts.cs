@@ -12,6 +12,7 @@ public sealed partial class Reactor
     private uint _frameTicks;
     private uint _idleTicks;
     private uint _quietTicks;
+    private uint _quietSpreadTicks;
     private uint _lingerTicks;
 
     /// <summary>
@@ -37,7 +38,21 @@ public sealed partial class Reactor
         _frameTicks = Options.FrameTimeoutMs == 0 ? 0 : _clock.TicksFor(Options.FrameTimeoutMs);
         _idleTicks = Options.IdleTimeoutMs == 0 ? 0 : _clock.TicksFor(Options.IdleTimeoutMs);
         _quietTicks = Options.QuietTimeoutMs == 0 ? 0 : _clock.TicksFor(Options.QuietTimeoutMs);
+        _quietSpreadTicks = _quietTicks == 0 || Options.QuietSpreadMs == 0 ? 0 : Math.Min(_clock.TicksFor(Options.QuietSpreadMs), _quietTicks - 1);
         _lingerTicks = _clock.TicksFor(Options.LingerTimeoutMs);
+    }
+
+    /// <summary>
+    /// When the silence of a connection is told. Each has its own moment, another one after each silence: those that came all at once, as after a restart of the node,
+    /// would be asked all at once for ever. It is reckoned from what the slot has, so that it is the same each time it is looked at.
+    /// </summary>
+    private uint QuietAt(ref ConnectionSlot slot, uint index)
+    {
+        var at = slot.LastReceived + _quietTicks;
+        if (_quietSpreadTicks == 0) return at;
+        var mixed = (index * 0x9E37_79B1u) ^ (slot.LastReceived * 0x85EB_CA6Bu);
+        mixed = (mixed ^ mixed >> 15) * 0x2C1B_3C6Du;
+        return at - (uint)((ulong)(mixed ^ mixed >> 16) * (_quietSpreadTicks + 1UL) >> 32);
     }
 
     private void ArmDeadline(ref ConnectionSlot slot, uint index, uint ticks)
@@ -66,7 +81,7 @@ public sealed partial class Reactor
         }
         else if (_quietTicks != 0 && !slot.Has(SlotFlags.Quiet))
         {
-            ArmTimer(ref slot, index, slot.LastReceived + _quietTicks);
+            ArmTimer(ref slot, index, QuietAt(ref slot, index));
         }
         else if (_idleTicks != 0)
         {
@@ -130,7 +145,7 @@ public sealed partial class Reactor
             slot.Flags &= ~SlotFlags.Quiet;
             _handler.OnTimeout(id, TimeoutKind.Idle);
         }
-        else if (_quietTicks != 0 && !slot.Has(SlotFlags.Quiet) && IsDue(slot.LastReceived + _quietTicks, _nowTick))
+        else if (_quietTicks != 0 && !slot.Has(SlotFlags.Quiet) && IsDue(QuietAt(ref slot, id.Slot), _nowTick))
         {
             slot.Flags |= SlotFlags.Quiet;
             _handler.OnTimeout(id, TimeoutKind.Quiet);

@@ -35,6 +35,9 @@ public sealed record ReactorGroupOptions
     /// <summary>Silence of an established connection of which the handler is told once, to ask whether the peer is there. 0: never.</summary>
     public int QuietTimeoutMs { get; init; }
 
+    /// <summary>By how much less than <see cref="QuietTimeoutMs"/> it may be, for each silence by chance, so that connections that came at once are not asked at once.</summary>
+    public int QuietSpreadMs { get; init; }
+
     /// <summary>Silence after which the kernel asks the peer (TCP keep-alive), three times a twelfth of it apart; from 1 s to 9 h. 0: never.</summary>
     public int KeepAliveMs { get; init; }
 
@@ -165,6 +168,7 @@ public sealed record ReactorGroupOptions
         Range(FrameTimeoutMs, 0, int.MaxValue / 2, nameof(FrameTimeoutMs));
         Range(IdleTimeoutMs, 0, int.MaxValue / 2, nameof(IdleTimeoutMs));
         Range(QuietTimeoutMs, 0, int.MaxValue / 2, nameof(QuietTimeoutMs));
+        Range(QuietSpreadMs, 0, int.MaxValue / 2, nameof(QuietSpreadMs));
         if (KeepAliveMs != 0) Range(KeepAliveMs, 1000, 32_767_000, nameof(KeepAliveMs));
         Range(UserTimeoutMs, 0, int.MaxValue / 2, nameof(UserTimeoutMs));
         Range(LingerTimeoutMs, 1, 3_600_000, nameof(LingerTimeoutMs));

@@ -210,6 +210,7 @@ internal sealed partial class GatewayNode : INode
         FrameTimeoutMs = (int)_options.FrameTimeout.TotalMilliseconds,
         IdleTimeoutMs = (int)_options.IdleTimeout.TotalMilliseconds,
         QuietTimeoutMs = (int)(_options.IdleTimeout.TotalMilliseconds * 3 / 4),
+        QuietSpreadMs = (int)(_options.IdleTimeout.TotalMilliseconds / 4),
         // The kernel counts it in seconds.
         KeepAliveMs = _options.TcpKeepalive == TimeSpan.Zero ? 0 : Math.Max(1000, (int)_options.TcpKeepalive.TotalMilliseconds),
         UserTimeoutMs = (int)_options.TcpUserTimeout.TotalMilliseconds,

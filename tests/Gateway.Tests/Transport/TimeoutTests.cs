@@ -90,6 +90,42 @@ public abstract class TimeoutTests(int reactors, IoBackend io)
     }
 
     [OnBackendFact]
+    public void Silences_that_began_together_are_told_each_at_its_own_moment()
+    {
+        const int Connections = 32;
+        var (time, group) = Start(_options with { QuietTimeoutMs = 7_500, QuietSpreadMs = 2_500 });
+        using var _ = group;
+        var endpoint = group.ListenOn(0);
+        var clients = new List<Socket>();
+        for (var i = 0; i < Connections; i++)
+        {
+            clients.Add(Client.Connect(endpoint));
+            Establish(group);
+        }
+
+        AssertNothingFires(group, time, 5_000 - Tick);
+        var (moments, told) = (0, 0);
+        for (var ms = 0; ms < 2_500 + 4 * Tick; ms += Tick)
+        {
+            time.Advance(Tick);
+            group.On(0, (_, _) => { });
+            group.On(0, (_, _) => { });
+            var before = told;
+            while (group.Handlers[0].Timeouts.TryDequeue(out var fired))
+            {
+                Assert.Equal(TimeoutKind.Quiet, fired.Kind);
+                told++;
+            }
+
+            if (told != before) moments++;
+        }
+
+        Assert.Equal(Connections, told);
+        Assert.InRange(moments, Connections / 3, Connections);
+        clients.ForEach(c => c.Dispose());
+    }
+
+    [OnBackendFact]
     public void When_a_connection_was_heard_last_is_known_to_a_tick_and_no_silence_counts_that_was_not_read()
     {
         var (time, group) = Start();
