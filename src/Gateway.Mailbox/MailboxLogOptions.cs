@@ -1,5 +1,4 @@
 using System.Numerics;
-using Gateway.Mailbox.Commit;
 using Gateway.Mailbox.Format;
 using Gateway.Mailbox.Storage;
 
@@ -36,8 +35,8 @@ public sealed class MailboxLogOptions
     public Durability Durability { get; init; } = Durability.Fsync;
 
     /// <summary>
-    /// For how long a commit that could follow the last one at once lets more gather, when that one had many records (<see cref="CommitPump"/>): each
-    /// commit costs whoever waits for it a wake and the machine a sync, so many small ones are slower than fewer. Zero: not at all.
+    /// For how long a commit that could follow the last one at once lets more gather, when that one had eight records or more: each commit costs
+    /// whoever waits for it a wake and the machine a sync, so many small ones are slower than fewer. Zero: not at all. Less than <see cref="CommitStallLimit"/>.
     /// </summary>
     public TimeSpan CommitDelay { get; init; }
 
@@ -131,7 +130,6 @@ public sealed class MailboxLogOptions
         Require(Partitions is > 0 and <= 1024, "Partitions must be 1 to 1024");
         Require(Partitions == 1 || OwnerOf is not null, "OwnerOf must be given for more than one partition");
         Require(BitOperations.IsPow2(PageBytes) && PageBytes is >= 4096 and <= 1 << 20, "PageBytes must be a power of two from 4 KiB to 1 MiB");
-        Require(CommitDelay >= TimeSpan.Zero && CommitDelay <= TimeSpan.FromHours(1), "CommitDelay must be 0 to 1 h");
         Require(MaxBodyBytes >= 0 && MaxRecordBytes <= PageBytes - 64, "MaxBodyBytes must leave a record room on a page");
         Require(BitOperations.IsPow2(MemoryBytes) && MemoryBytes >= 8L * PageBytes, "MemoryBytes must be a power of two and at least 8 pages");
         Require(BitOperations.IsPow2(SegmentBytes) && SegmentBytes >= 2L * PageBytes && SegmentBytes <= 1L << 30, "SegmentBytes must be a power of two, at least 2 pages and at most 1 GiB");
@@ -144,6 +142,7 @@ public sealed class MailboxLogOptions
         Require(ReaderThreads is >= 1 and <= 64, "ReaderThreads must be 1 to 64");
         Require(ReserveAhead >= TimeSpan.FromMilliseconds(100) && ReserveAhead <= TimeSpan.FromHours(1), "ReserveAhead must be 100 ms to 1 h");
         Require(CommitStallLimit > TimeSpan.Zero, "CommitStallLimit must be positive");
+        Require(CommitDelay >= TimeSpan.Zero && CommitDelay < CommitStallLimit, "CommitDelay must be 0 or more and less than CommitStallLimit");
     }
 
     /// <summary>

@@ -48,6 +48,7 @@ internal sealed class LogWatch
         _entries.TryGetValue((mailbox, sequence), out var position)
             && _store[position] is { Type: LogRecordType.Receipt, Incarnation: 0, Kind: (byte)ReceiptKind.Delivered } record ? record : null;
 
+    /// <summary>Where the entry under a sequence was appended; there must be one.</summary>
     public long PositionOf(ulong mailbox, ulong sequence) => _entries[(mailbox, sequence)];
 
     /// <summary>The entry under a sequence if it is durable.</summary>

@@ -9,19 +9,18 @@ namespace Gateway.Simulation;
 /// </summary>
 public sealed class ModelRun
 {
+    /// <summary>A home's own time until it tries again what found no room.</summary>
+    private const int RetryMs = 50;
+
     private static readonly ErrorCode[] Innocent = [ErrorCode.TakenOver, ErrorCode.Kicked, ErrorCode.Overloaded];
 
     private readonly HomeNet _net;
     private readonly Dictionary<DeviceModel, int> _heard = [];
     private readonly Dictionary<DeviceModel, HashSet<(uint Incarnation, ulong Number)>> _accepted = [];
-    private LogWatch _watch;
-    // A home's own time until it tries again what found no room.
-    private const int RetryMs = 50;
-
-    private bool _hasCrashed;
-
     /// <summary>Double checks that were shown ahead of their commit, which a crash then took from the log.</summary>
     private readonly HashSet<(DeviceModel Device, ulong Sequence)> _lostAhead = [];
+    private LogWatch _watch;
+    private bool _hasCrashed;
 
     public ModelRun(int seed)
     {

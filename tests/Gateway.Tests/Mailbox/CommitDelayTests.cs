@@ -68,6 +68,7 @@ public sealed class CommitDelayTests : IDisposable
     private MailboxHarness Open(TimeSpan delay) => new(_folder.Path, s =>
     {
         s.CommitDelay = delay;
+        s.CommitStallLimit = TimeSpan.FromHours(1);
         s.OnCommitted = () =>
         {
             if (!_holds) return;

@@ -8,15 +8,22 @@ namespace Gateway.Tests.Messaging;
 /// <summary>Rule 5: the receipt goes through the sender's mailbox and is durable before the entry it speaks of may go.</summary>
 public class Rule05_Receipts : HomeTests
 {
-    [Theory]
-    [MemberData(nameof(Homes))]
-    public void An_acknowledged_entry_stays_until_its_receipt_is_durable(int homes)
+    /// <summary>Ben has Anna's message, her first, and has not acknowledged it.</summary>
+    private static (HomeNet Net, DeviceModel Anna, DeviceModel Ben) StartWithOneUnacknowledged(int homes)
     {
         var net = Start(homes);
         var (anna, ben) = (Anna(net), Ben(net));
         ben.Acknowledges = false;
         anna.Send(ben.Address, "one");
         net.Settle();
+        return (net, anna, ben);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
+    public void An_acknowledged_entry_stays_until_its_receipt_is_durable(int homes)
+    {
+        var (net, anna, ben) = StartWithOneUnacknowledged(homes);
 
         ben.Acknowledge();
         net.Exchange();
@@ -34,11 +41,7 @@ public class Rule05_Receipts : HomeTests
     [MemberData(nameof(Homes))]
     public void A_crash_between_receipt_and_acknowledgement_repeats_the_receipt_and_loses_none(int homes)
     {
-        var net = Start(homes);
-        var (anna, ben) = (Anna(net), Ben(net));
-        ben.Acknowledges = false;
-        var number = anna.Send(ben.Address, "one");
-        net.Settle();
+        var (net, anna, ben) = StartWithOneUnacknowledged(homes);
         ben.Acknowledge();
         net.Exchange();
         net.Store.CommitAll(); // the receipt; the acknowledgement that follows it is lost
@@ -47,7 +50,7 @@ public class Rule05_Receipts : HomeTests
         ben.Acknowledges = true;
         ben.Login();
         anna.Login();
-        Assert.Equal([number, number], anna.Receipts.SelectMany(r => r.Numbers));
+        Assert.Equal([1UL, 1UL], anna.Receipts.SelectMany(r => r.Numbers));
         Assert.Single(ben.Inbox);
         AssertIdle(net);
     }
@@ -56,14 +59,11 @@ public class Rule05_Receipts : HomeTests
     [MemberData(nameof(Homes))]
     public void A_double_check_is_shown_before_it_is_durable(int homes)
     {
-        var net = Start(homes);
-        var (anna, ben) = (Anna(net), Ben(net));
-        ben.Acknowledges = anna.Acknowledges = false;
-        var number = anna.Send(ben.Address, "one");
-        net.Settle();
+        var (net, anna, ben) = StartWithOneUnacknowledged(homes);
+        anna.Acknowledges = false;
         ben.Acknowledge();
         net.Exchange();
-        Assert.Equal([number], anna.Receipts.Single().Numbers);
+        Assert.Equal([1UL], anna.Receipts.Single().Numbers);
         Assert.Equal(1, net.HomeOf(anna.Address).Counters.DeliveredAhead);
 
         // Its commit shows it to nobody again, and it goes when it is acknowledged.
@@ -78,11 +78,7 @@ public class Rule05_Receipts : HomeTests
     [MemberData(nameof(Homes))]
     public void A_double_check_that_was_shown_and_lost_in_a_crash_comes_again(int homes)
     {
-        var net = Start(homes);
-        var (anna, ben) = (Anna(net), Ben(net));
-        ben.Acknowledges = false;
-        var number = anna.Send(ben.Address, "one");
-        net.Settle();
+        var (net, anna, ben) = StartWithOneUnacknowledged(homes);
         ben.Acknowledge();
         net.Exchange();
         Assert.Single(anna.Receipts);
@@ -93,7 +89,7 @@ public class Rule05_Receipts : HomeTests
         anna.Login();
         ben.Login();
         net.Settle();
-        Assert.Equal([number, number], anna.Receipts.SelectMany(r => r.Numbers));
+        Assert.Equal([1UL, 1UL], anna.Receipts.SelectMany(r => r.Numbers));
         Assert.Single(ben.Inbox);
         AssertIdle(net);
     }
@@ -145,11 +141,8 @@ public class Rule05_Receipts : HomeTests
     [MemberData(nameof(Homes))]
     public void A_device_that_comes_back_before_what_it_was_shown_is_durable_is_not_shown_it_again(int homes)
     {
-        var net = Start(homes);
-        var (anna, ben) = (Anna(net), Ben(net));
-        anna.Acknowledges = ben.Acknowledges = false;
-        anna.Send(ben.Address, "one");
-        net.Settle();
+        var (net, anna, ben) = StartWithOneUnacknowledged(homes);
+        anna.Acknowledges = false;
         ben.Acknowledge();
         net.Exchange();
         anna.Position = anna.Receipts.Single().Sequence;
@@ -170,11 +163,8 @@ public class Rule05_Receipts : HomeTests
     [MemberData(nameof(Homes))]
     public void A_device_that_has_left_before_what_it_acknowledged_is_durable_leaves_nothing_behind(int homes)
     {
-        var net = Start(homes);
-        var (anna, ben) = (Anna(net), Ben(net));
-        anna.Acknowledges = ben.Acknowledges = false;
-        anna.Send(ben.Address, "one");
-        net.Settle();
+        var (net, anna, ben) = StartWithOneUnacknowledged(homes);
+        anna.Acknowledges = false;
         ben.Acknowledge();
         net.Exchange();
         anna.Position = anna.Receipts.Single().Sequence;
@@ -195,11 +185,8 @@ public class Rule05_Receipts : HomeTests
     [MemberData(nameof(Homes))]
     public void A_device_that_was_shown_a_double_check_and_leaves_is_told_of_as_absent_once(int homes)
     {
-        var net = Start(homes);
-        var (anna, ben) = (Anna(net), Ben(net));
-        anna.Acknowledges = ben.Acknowledges = false;
-        anna.Send(ben.Address, "one");
-        net.Settle();
+        var (net, anna, ben) = StartWithOneUnacknowledged(homes);
+        anna.Acknowledges = false;
         ben.Acknowledge();
         net.Exchange();
         Assert.Single(anna.Receipts);
@@ -217,11 +204,7 @@ public class Rule05_Receipts : HomeTests
     [MemberData(nameof(Homes))]
     public void What_was_shown_acknowledged_and_is_gone_is_not_shown_to_a_later_session(int homes)
     {
-        var net = Start(homes);
-        var (anna, ben) = (Anna(net), Ben(net));
-        ben.Acknowledges = false;
-        anna.Send(ben.Address, "one");
-        net.Settle();
+        var (net, anna, ben) = StartWithOneUnacknowledged(homes);
         ben.Acknowledge();
         net.Exchange(); // Anna acknowledges what she was shown
         Assert.Equal(0, net.Store.Receipts.Pending);
@@ -384,11 +367,7 @@ public class Rule05_Receipts : HomeTests
     [MemberData(nameof(Homes))]
     public void Receipts_draw_on_their_own_room_when_messages_find_none(int homes)
     {
-        var net = Start(homes);
-        var (anna, ben) = (Anna(net), Ben(net));
-        ben.Acknowledges = false;
-        anna.Send(ben.Address, "one");
-        net.Settle();
+        var (net, anna, ben) = StartWithOneUnacknowledged(homes);
         net.Store.Admission = LogStatus.Full;
         ben.Acknowledge();
         net.Settle();
@@ -400,11 +379,7 @@ public class Rule05_Receipts : HomeTests
     [MemberData(nameof(Homes))]
     public void The_device_may_leave_while_its_receipts_are_owed(int homes)
     {
-        var net = Start(homes);
-        var (anna, ben) = (Anna(net), Ben(net));
-        ben.Acknowledges = false;
-        anna.Send(ben.Address, "one");
-        net.Settle();
+        var (net, anna, ben) = StartWithOneUnacknowledged(homes);
         ben.Acknowledge();
         net.Turn();
         ben.HangUp();

@@ -25,6 +25,8 @@ internal enum DeviceFlags : byte
     Held = 2,
     /// <summary>Awaits the pong of a check.</summary>
     Checked = 4,
+    /// <summary>An entry of its mailbox that was new to it has come over this connection.</summary>
+    HeardNew = 8,
 }
 
 /// <summary>

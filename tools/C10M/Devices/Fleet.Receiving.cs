@@ -64,8 +64,10 @@ internal sealed partial class Fleet
             return false;
         }
 
-        // Below it is what a crash of the node leaves of double checks shown ahead of their commit.
-        if (d.LastSequence != 0 && previous > d.LastSequence) _tally.Count("mailbox_gap");
+        // The first of a connection may follow an earlier one: a crash of the node takes double checks that were shown ahead of their commit.
+        var follows = previous == d.LastSequence || (previous < d.LastSequence && !d.Has(DeviceFlags.HeardNew));
+        if (d.LastSequence != 0 && !follows) _tally.Count("mailbox_gap");
+        d.Set(DeviceFlags.HeardNew);
         d.LastSequence = sequence;
         if (++d.Unacknowledged >= _settings.AckEvery) Acknowledge(ref d);
         return true;

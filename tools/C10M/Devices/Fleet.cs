@@ -147,7 +147,7 @@ internal sealed partial class Fleet : IFleet
         d.State = DeviceState.Offline;
         _slots.Remove(d.Connection);
         d.Connection = default;
-        d.Clear(DeviceFlags.Checked);
+        d.Clear(DeviceFlags.Checked | DeviceFlags.HeardNew);
     }
 
     /// <summary>Counts an error and leaves the connection: after it nothing the peer says can be trusted.</summary>
