@@ -183,6 +183,28 @@ public class Rule05_Receipts : HomeTests
 
     [Theory]
     [MemberData(nameof(Homes))]
+    public void What_it_acknowledged_becomes_durable_while_a_page_without_it_is_on_its_way(int homes)
+    {
+        var (net, anna, ben) = StartWithOneUnacknowledged(homes);
+        anna.Acknowledges = false;
+        ben.Acknowledge();
+        net.Exchange();
+        anna.Position = anna.Receipts.Single().Sequence;
+        anna.Connect(reactor: 1 % homes);
+        net.Exchange();
+        anna.HangUp();
+        net.Exchange();
+        net.Store.CommitAll();
+        net.Exchange();
+        Assert.Equal(1, net.Store.Receipts.Pending); // the page was asked for before, and has not come
+
+        net.Settle();
+        Assert.Empty(net.Offline);
+        AssertIdle(net);
+    }
+
+    [Theory]
+    [MemberData(nameof(Homes))]
     public void A_device_that_was_shown_a_double_check_and_leaves_is_told_of_as_absent_once(int homes)
     {
         var (net, anna, ben) = StartWithOneUnacknowledged(homes);
