@@ -35,8 +35,9 @@ public sealed class MailboxLogOptions
     public Durability Durability { get; init; } = Durability.Fsync;
 
     /// <summary>
-    /// For how long a commit that could follow the last one at once lets more gather, when that one had eight records or more: each commit costs
-    /// whoever waits for it a wake and the machine a sync, so many small ones are slower than fewer. Zero: not at all. Less than <see cref="CommitStallLimit"/>.
+    /// For how long at most a commit that could follow the last one at once waits for the next batch to end, when that one had eight records or more:
+    /// each commit costs whoever waits for it a wake and the machine a sync, so one of whole batches is better than two of halves. Zero: not at all.
+    /// Less than <see cref="CommitStallLimit"/>.
     /// </summary>
     public TimeSpan CommitDelay { get; init; }
 

@@ -78,7 +78,6 @@ internal sealed class CommitPump
         try
         {
             _device.BindPump();
-            if (_parts.Options.CommitDelay != TimeSpan.Zero) Posix.WakeOnTime();
             _idleSince = _superblockAt = _time.GetTimestamp();
             while (!_stopping && !_watermark.IsFrozen)
             {
@@ -152,11 +151,19 @@ internal sealed class CommitPump
         return true;
     }
 
-    /// <summary>A commit that follows the last one at once waits a little, when many waited for that one; see <see cref="MailboxLogOptions.CommitDelay"/>.</summary>
+    /// <summary>
+    /// A commit that follows the last one at once waits for the next batch to end, when many waited for that one; see
+    /// <see cref="MailboxLogOptions.CommitDelay"/>. The batches that ended meanwhile go with it: their wakes are taken.
+    /// </summary>
     private void LetGather()
     {
         if (_parts.Options.CommitDelay == TimeSpan.Zero) return;
-        if (_hadMany && !_stopping && !_reserved.IsDue) Posix.Sleep(_parts.Options.CommitDelay);
+        if (_hadMany)
+        {
+            _parts.Wake.Lower();
+            if (!_stopping && !_reserved.IsDue) _parts.Wake.Wait(_parts.Options.CommitDelay);
+        }
+
         var records = _parts.RecordsAppended();
         _hadMany = records - _recordsTaken >= ManyRecords;
         _recordsTaken = records;

@@ -32,13 +32,23 @@ internal sealed unsafe class WakeSignal : IDisposable
         if (Interlocked.Exchange(ref word, Raised) == Sleeping) Posix.FutexWakeOne(_word);
     }
 
+    /// <summary>The same, by milliseconds.</summary>
+    public bool Wait(int timeoutMs) => Wait(TimeSpan.FromMilliseconds(timeoutMs));
+
     /// <summary>The one sleeper. Returns whether it was set; either way it is unset now.</summary>
-    public bool Wait(int timeoutMs)
+    public bool Wait(TimeSpan timeout)
     {
         // SAFETY: the word lives until Dispose.
         ref var word = ref *_word;
-        if (Interlocked.CompareExchange(ref word, Sleeping, Lowered) == Lowered) Posix.FutexWait(_word, Sleeping, timeoutMs);
+        if (Interlocked.CompareExchange(ref word, Sleeping, Lowered) == Lowered) Posix.FutexWait(_word, Sleeping, timeout);
         return Interlocked.Exchange(ref word, Lowered) == Raised;
+    }
+
+    /// <summary>The one sleeper: unsets it, having seen or being about to see what it was set for.</summary>
+    public void Lower()
+    {
+        // SAFETY: the word lives until Dispose.
+        Interlocked.Exchange(ref *_word, Lowered);
     }
 
     public void Dispose()

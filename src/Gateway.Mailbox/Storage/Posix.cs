@@ -35,7 +35,6 @@ internal static unsafe partial class Posix
     private const int LockShared = 1;
     private const int LockExclusive = 2;
     private const int LockNonBlocking = 4;
-    private const int SetTimerSlack = 29;
     private const long FutexWaitPrivate = 128;
     private const long FutexWakePrivate = 129;
 
@@ -144,23 +143,12 @@ internal static unsafe partial class Posix
 
     public static int Unlink(string path) => Result(unlink(path));
 
-    /// <summary>Sleeps so long, or up to a signal. With <see cref="WakeOnTime"/> the kernel adds nothing of its own to it.</summary>
-    public static void Sleep(TimeSpan duration)
+    /// <summary>Sleeps while the word holds <paramref name="expected"/>, at most <paramref name="timeout"/>. May wake for no reason.</summary>
+    public static void FutexWait(int* word, int expected, TimeSpan timeout)
     {
-        var time = new Timespec { Seconds = (long)duration.TotalSeconds, Nanoseconds = duration.Ticks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick };
-        // SAFETY: the timespec outlives the call on this stack.
-        _ = nanosleep(&time, null);
-    }
-
-    /// <summary>Has the kernel wake this thread when it asked to be woken, and not up to 50 µs later for the sake of other timers.</summary>
-    public static void WakeOnTime() => _ = prctl(SetTimerSlack, 1, 0, 0, 0);
-
-    /// <summary>Sleeps while the word holds <paramref name="expected"/>, at most <paramref name="timeoutMs"/>. May wake for no reason.</summary>
-    public static void FutexWait(int* word, int expected, int timeoutMs)
-    {
-        var timeout = new Timespec { Seconds = timeoutMs / 1000, Nanoseconds = timeoutMs % 1000 * 1_000_000L };
+        var time = new Timespec { Seconds = (long)timeout.TotalSeconds, Nanoseconds = timeout.Ticks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick };
         // SAFETY: the caller keeps the word's memory alive while any thread may sleep on it; the timespec outlives the call on this stack.
-        _ = syscall(FutexNumber, word, FutexWaitPrivate, expected, &timeout);
+        _ = syscall(FutexNumber, word, FutexWaitPrivate, expected, &time);
     }
 
     public static void FutexWakeOne(int* word) => _ = syscall(FutexNumber, word, FutexWakePrivate, 1, null);
@@ -213,12 +201,6 @@ internal static unsafe partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int ftruncate(int fd, long length);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int nanosleep(Timespec* time, Timespec* left);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int prctl(int option, ulong first, ulong second, ulong third, ulong fourth);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial long syscall(long number, int* word, long operation, long value, Timespec* timeout);

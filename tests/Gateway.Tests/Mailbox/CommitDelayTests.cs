@@ -20,12 +20,45 @@ public sealed class CommitDelayTests : IDisposable
         CommitAndHold(log, records: 100);
         var commits = log.Log.Counters.Commits;
         log.Send(1, "is there when the commit could begin");
+        log.P.EndBatch();
         _holds = false;
         _goOn.Release();
         Thread.Sleep(300); // without a delay it would be on its way long since
         log.Send(1, "comes while it waits");
         log.Commit();
         Assert.Equal(commits + 1, log.Log.Counters.Commits);
+    }
+
+    [Fact]
+    public void The_end_of_a_batch_ends_the_wait()
+    {
+        // So long that the test would fail if it were waited for.
+        using var log = Open(TimeSpan.FromMinutes(10));
+        CommitAndHold(log, records: 1);
+        CommitAndHold(log, records: 100);
+        var commits = log.Log.Counters.Commits;
+        log.Send(1, "waits for company");
+        _holds = false;
+        _goOn.Release();
+        MailboxHarness.WaitFor(() =>
+        {
+            log.Send(1, "company");
+            log.P.EndBatch();
+            return log.Log.Counters.Commits > commits;
+        });
+    }
+
+    [Fact]
+    public void Nobody_is_left_waiting_where_no_batch_ends()
+    {
+        using var log = Open(TimeSpan.FromMilliseconds(50));
+        CommitAndHold(log, records: 1);
+        CommitAndHold(log, records: 100);
+        log.Send(1, "alone");
+        log.P.EndBatch();
+        _holds = false;
+        _goOn.Release();
+        MailboxHarness.WaitFor(() => log.Log.CommittedThrough >= log.LastPosition);
     }
 
     [Fact]
