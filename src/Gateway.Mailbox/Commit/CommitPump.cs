@@ -69,6 +69,8 @@ internal sealed class CommitPump
     public bool Stop()
     {
         _stopping = true;
+        // As the signal wants it: the store is there before the look at whether it is set already.
+        Interlocked.MemoryBarrier();
         _parts.Wake.Set();
         return _thread.ThreadState.HasFlag(ThreadState.Unstarted) || _thread.Join(TimeSpan.FromSeconds(10));
     }

@@ -109,7 +109,7 @@ public static class OptionTable
         ("fsync", Server.Durability.Fsync), ("os", Server.Durability.Os));
 
     public static readonly Option<TimeSpan> CommitDelay = OptionKinds.Duration(
-        "commit-delay", "1ms", "0ms", "10ms", "while many messages are on their way: for how long at most a commit that could follow the last one at once waits for a reactor to come to the end of what it does; 0ms: not at all");
+        "commit-delay", "1ms", "0ms", "10ms", "while many messages are on their way: for how long at most a commit that could follow the last one at once waits for a reactor to hand over what it appends next; 0ms: not at all");
 
     public static readonly Option<TimeSpan> CommitProgressTimeout = OptionKinds.Duration(
         "commit-progress-timeout", "30s", "1s", "10m", "without commit progress the node fails stop");

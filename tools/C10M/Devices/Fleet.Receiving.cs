@@ -64,8 +64,8 @@ internal sealed partial class Fleet
             return false;
         }
 
-        // The first of a connection may follow an earlier one: a crash of the node takes double checks that were shown ahead of their commit.
-        var follows = previous == d.LastSequence || (previous < d.LastSequence && !d.Has(DeviceFlags.HeardNew));
+        // 0: the node does not know. The first of a connection may follow an earlier one: a crash takes double checks that were shown ahead of their commit.
+        var follows = previous == 0 || previous == d.LastSequence || (previous < d.LastSequence && !d.Has(DeviceFlags.HeardNew));
         if (d.LastSequence != 0 && !follows) _tally.Count("mailbox_gap");
         d.Set(DeviceFlags.HeardNew);
         d.LastSequence = sequence;
