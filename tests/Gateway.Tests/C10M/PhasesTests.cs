@@ -29,8 +29,8 @@ public class PhasesTests
             Assert.All(phases, p => Assert.Equal(0, (int)p![nothing]!));
         var chat = phases[2]!;
         Assert.Equal(run["double_checks"], (long)chat["double_checks"]!);
-        // What was meant to be sent from the start of the warm-up to the end, give or take the last moment.
-        Assert.InRange((long)chat["double_checks"]!, 600, 720);
+        // What was meant to be sent from the start of the warm-up to the end: the planned 1.1 s, or longer where the conductor is woken late from its warm-up.
+        Assert.InRange((long)chat["double_checks"]!, 600, Math.Max(720, 660 * (double)chat["seconds"]!));
         Assert.True((long)chat["latency_us"]!["p50"]! <= (long)chat["latency_us"]!["p999"]!);
         Assert.True((long)chat["worst_p99_us"]! >= (long)chat["latency_us"]!["p99"]! * 31 / 32, run.ToString());
         Assert.True((long)phases[3]!["login_us"]!["p99"]! > 0);

@@ -54,12 +54,21 @@ public class AllocationTests
         }));
     }
 
+    /// <summary>
+    /// The least of three times, after one that is not counted: the runtime allocates for itself on first use and when it compiles a method anew, whenever that is.
+    /// What a frame costs is in each of the three.
+    /// </summary>
     private static long Measure(Action work)
     {
-        // Once before, so that what the runtime allocates on first use is not counted.
         work();
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        work();
-        return GC.GetAllocatedBytesForCurrentThread() - before;
+        var least = long.MaxValue;
+        for (var time = 0; time < 3; time++)
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            work();
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+
+        return least;
     }
 }
