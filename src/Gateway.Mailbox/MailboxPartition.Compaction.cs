@@ -14,12 +14,12 @@ public sealed partial class MailboxPartition
     private CompactionTask? _asked;
     private Commit.WakeSignal? _compactor;
 
-    /// <summary>Any thread: <see cref="Compact"/> or <see cref="TryPeekCarried"/> has something.</summary>
+    /// <summary>Any thread: <see cref="Compact"/> or <see cref="PeekCarried"/> has something.</summary>
     public bool HasCompaction => Volatile.Read(ref _asked) is not null;
 
     /// <summary>
     /// Moves live entries of the log's oldest segment to its end, at most about <paramref name="maxBytes"/> of them. Call it once a turn while
-    /// <see cref="HasCompaction"/>; devices come by <see cref="TryPeekCarried"/>.
+    /// <see cref="HasCompaction"/>; devices come by <see cref="PeekCarried"/>.
     /// </summary>
     /// <returns>Whether there is more to do at once; otherwise nothing is, or a commit or room in the log is waited for.</returns>
     public bool Compact(int maxBytes)
@@ -41,24 +41,25 @@ public sealed partial class MailboxPartition
         return false;
     }
 
-    /// <summary>A device to be recorded again. The same one until <see cref="CarryNext"/>.</summary>
-    /// <param name="device">Which.</param>
+    /// <summary>The devices to be recorded again, often very many: take some of them each turn. The same ones until <see cref="Carried"/>.</summary>
     /// <param name="through">Where the part of the log ends that is to go: a record that lies behind this stays.</param>
-    public bool TryPeekCarried(out CarriedDevice device, out long through)
+    public ReadOnlySpan<CarriedDevice> PeekCarried(out long through)
     {
         CheckThread();
-        (device, through) = (default, 0);
-        if (Volatile.Read(ref _asked) is not { Devices.Count: > 0 } task) return false;
-        (device, through) = (task.Devices[task.Next], task.DevicesThrough);
-        return true;
+        through = 0;
+        if (Volatile.Read(ref _asked) is not { Devices.Count: > 0 } task) return default;
+        through = task.DevicesThrough;
+        return CollectionsMarshal.AsSpan(task.Devices)[task.Next..];
     }
 
-    /// <summary>The records of the device last peeked at are appended.</summary>
-    public void CarryNext()
+    /// <summary>The records of so many of the devices last peeked at, from the first on, are appended.</summary>
+    public void Carried(int count)
     {
         CheckThread();
+        if (count == 0) return;
         var task = Volatile.Read(ref _asked)!;
-        if (++task.Next == task.Devices.Count) FinishTask(task);
+        task.Next += count;
+        if (task.Next == task.Devices.Count) FinishTask(task);
     }
 
     /// <summary>Compactor's thread, as the one below: the task to fill, which nobody else has now.</summary>

@@ -55,7 +55,7 @@ public sealed partial class Home
             else if (window.Session != 0 ? _recordsUse : window.UsedAt == 0)
             {
                 // 0: the log had origins of it and no record, as after a repair. Its time begins now.
-                if (!TryRecordWindow(ref window, now)) return;
+                if (!TryRecordWindow(ref window, now, InFlightOf(in window))) return;
                 if (window.Session == 0) window.UsedAt = now;
             }
 
@@ -71,7 +71,7 @@ public sealed partial class Home
     private void RecordLogin(ref SendWindow window)
     {
         var now = _log.SteadySeconds;
-        if (window.Session == 0 && window.UsedAt / DaySeconds != now / DaySeconds) TryRecordWindow(ref window, now);
+        if (window.Session == 0 && window.UsedAt / DaySeconds != now / DaySeconds) TryRecordWindow(ref window, now, inFlight: 0);
     }
 
     /// <summary>What the log is to know of a window.</summary>

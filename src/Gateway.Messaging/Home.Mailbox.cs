@@ -7,6 +7,9 @@ namespace Gateway.Messaging;
 /// <summary>The mailbox's side: sequence, append, and what a commit releases.</summary>
 public sealed partial class Home
 {
+    /// <summary>Windows that <see cref="CarryWindows"/> takes at most: a turn's share.</summary>
+    public const int MaxCarriedAtOnce = 64;
+
     private readonly record struct WaitingReceipt(ReceiptRequest Request, int Origin, byte[] Numbers);
 
     private readonly CommitQueue _commits;
@@ -47,29 +50,40 @@ public sealed partial class Home
     }
 
     /// <summary>
-    /// Sees to it that the log tells of the device's send window when its part up to <paramref name="through"/> has gone (rule 2): records it again,
-    /// unless it has done so behind there. False, and to be tried again: the log has no room now, or a number up to <paramref name="number"/> is in
-    /// flight whose message may lie in that very part: a window tells of it only when it is settled.
+    /// Sees to it that the log tells of devices' send windows when its part up to <paramref name="through"/> has gone (rule 2): records them again,
+    /// but for those that it has recorded behind there. Returns how many of them, from the first on, are seen to. The next one is to be tried again:
+    /// the log has no room now, or a number up to <see cref="CarriedWindow.Number"/> is in flight whose message may lie in that very part: a window
+    /// tells of it only when it is settled.
     /// </summary>
-    public bool TryCarryWindow(Address device, uint incarnation, ulong number, long through)
+    public int CarryWindows(ReadOnlySpan<CarriedWindow> carried, long through)
     {
-        var index = _windows.Find(device.Value);
-        if (index == 0) return true;
-        ref var window = ref _windows[index];
-        // Else a log that has a device in many places would record it once for each of them, and never become shorter.
-        if (window.IsRecordedBehind(through, _options.RecordedShift)) return true;
-        if (window.Incarnation == incarnation && window.Session != 0 && _sessions.TryRead(window.Session, out var s)
-            && window.HasInFlightUpTo(number, s.InFlight)) return false;
-        return TryRecordWindow(ref window, window.Session != 0 ? _log.SteadySeconds : window.UsedAt);
+        // All are looked up before the first is recorded. Among half a million each look-up waits for memory several times; these wait together.
+        Span<uint> found = stackalloc uint[MaxCarriedAtOnce];
+        Span<ulong> inFlight = stackalloc ulong[MaxCarriedAtOnce];
+        _windows.Find(carried, found);
+        for (var i = 0; i < carried.Length; i++) inFlight[i] = found[i] == 0 ? 0 : InFlightOf(in _windows[found[i]]);
+        for (var i = 0; i < carried.Length; i++)
+        {
+            if (found[i] == 0 || carried[i].Incarnation == 0) continue;
+            ref var window = ref _windows[found[i]];
+            // Else a log that has a device in many places would record it once for each of them, and never become shorter.
+            if (window.IsRecordedBehind(through, _options.RecordedShift)) continue;
+            if (window.Incarnation == carried[i].Incarnation && window.HasInFlightUpTo(carried[i].Number, inFlight[i])) return i;
+            if (!TryRecordWindow(ref window, window.Session != 0 ? _log.SteadySeconds : window.UsedAt, inFlight[i])) return i;
+        }
+
+        return carried.Length;
     }
 
-    private bool TryRecordWindow(ref SendWindow window, uint usedAt)
+    private bool TryRecordWindow(ref SendWindow window, uint usedAt, ulong inFlight)
     {
         if (!TryCarry(WindowRecord(ref window, usedAt))) return false;
         // With something in flight there may be a message before this record that it does not tell of.
-        if (window.Session == 0 || (_sessions.TryRead(window.Session, out var s) && s.InFlight == 0)) window.NoteRecorded(_lastPosition, _options.RecordedShift);
+        if (inFlight == 0) window.NoteRecorded(_lastPosition, _options.RecordedShift);
         return true;
     }
+
+    private ulong InFlightOf(in SendWindow window) => window.Session == 0 ? 0 : _sessions.InFlightOf(window.Session);
 
     /// <summary>
     /// Records the device's key epoch again, for the same reason. False, and to be tried again: the log has no room now, or a higher epoch is under

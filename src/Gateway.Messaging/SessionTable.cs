@@ -137,6 +137,13 @@ internal sealed class SessionTable(WindowTable windows)
         return place.Busy != 0 || place.Connection != 0;
     }
 
+    /// <summary>The numbers of this session that are in flight, at no more than a look at it.</summary>
+    public ulong InFlightOf(uint index)
+    {
+        var busy = _places[index].Busy;
+        return busy == 0 ? 0 : _busy[busy].InFlight;
+    }
+
     /// <summary>Ends the turn: makes small again what was opened and has come to rest.</summary>
     public void FoldIdle(IHomeLog log)
     {

@@ -25,17 +25,13 @@ internal sealed class WindowTable
     public ref SendWindow this[uint index] => ref _windows[index >> ChunkShift][index & (ChunkSize - 1)];
 
     /// <summary>The index of the device's window, or 0.</summary>
-    public uint Find(ulong device)
-    {
-        var index = Bucket(BucketOf(device));
-        while (index != 0)
-        {
-            ref var window = ref this[index];
-            if (window.Device == device) break;
-            index = window.Next;
-        }
+    public uint Find(ulong device) => FindFrom(Bucket(BucketOf(device)), device);
 
-        return index;
+    /// <summary>The indices of many devices' windows, 0 for those that have none. Two passes: memory is waited for once in each, not at each device.</summary>
+    public void Find(ReadOnlySpan<CarriedWindow> devices, Span<uint> indices)
+    {
+        for (var i = 0; i < devices.Length; i++) indices[i] = Bucket(BucketOf(devices[i].Device));
+        for (var i = 0; i < devices.Length; i++) indices[i] = FindFrom(indices[i], devices[i].Device);
     }
 
     /// <summary>Adds a window for a device that has none.</summary>
@@ -83,6 +79,18 @@ internal sealed class WindowTable
     {
         var next = (emptied >> ChunkShift) + 1;
         if ((emptied & (ChunkSize - 1)) == 0 && next < chunks.Length) chunks[next] = null!;
+    }
+
+    private uint FindFrom(uint index, ulong device)
+    {
+        while (index != 0)
+        {
+            ref var window = ref this[index];
+            if (window.Device == device) break;
+            index = window.Next;
+        }
+
+        return index;
     }
 
     private uint BucketOf(ulong device)

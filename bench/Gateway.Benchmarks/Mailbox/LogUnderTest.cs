@@ -106,7 +106,7 @@ internal sealed class LogUnderTest : IPairLog
     {
         if (!Partition.HasCompaction) return;
         Partition.Compact(MovedBytesPerTurn);
-        for (var carried = 0; carried < CarriedPerTurn && Partition.TryPeekCarried(out var device, out _); carried++)
+        for (var carried = 0; carried < CarriedPerTurn && Partition.PeekCarried(out _) is [var device, ..]; carried++)
         {
             Append(new MailboxRecord
             {
@@ -116,7 +116,7 @@ internal sealed class LogUnderTest : IPairLog
                 Low = lowOf(device.Device),
                 EnqueuedAt = 1_800_000_000,
             });
-            Partition.CarryNext();
+            Partition.Carried(1);
         }
     }
 

@@ -24,7 +24,6 @@ internal sealed class ReactorHost : IReactorHandler
     private static readonly TimeSpan LongestBatch = TimeSpan.FromMicroseconds(300);
 
     private const int MovedBytesPerTurn = 64 * 1024;
-    private const int CarriedPerTurn = 64;
 
     private readonly int _homes;
     private readonly int _maxBodyBytes;
@@ -248,21 +247,30 @@ internal sealed class ReactorHost : IReactorHandler
     private void Compact()
     {
         var more = _log.Partition.Compact(MovedBytesPerTurn);
-        for (var carried = 0; _log.Partition.TryPeekCarried(out var device, out var through); carried++)
+        var devices = _log.Partition.PeekCarried(out var through);
+        if (devices.Length > 0)
         {
-            more = carried == CarriedPerTurn;
-            if (more || !TryCarry(device, through)) break;
-            _log.Partition.CarryNext();
+            var carried = Carry(devices[..Math.Min(devices.Length, Home.MaxCarriedAtOnce)], through);
+            more = carried == Home.MaxCarriedAtOnce && carried < devices.Length;
+            _log.Partition.Carried(carried);
         }
 
         if (more) Reactor.Wake();
     }
 
-    private bool TryCarry(in CarriedDevice carried, long through)
+    /// <summary>How many of the devices, from the first on, need nothing any more of the part of the log that is to go.</summary>
+    private int Carry(ReadOnlySpan<CarriedDevice> devices, long through)
     {
-        var device = new Address(carried.Device);
-        if (carried.HasKeyEpoch && !Home.TryCarryKeyEpoch(device, _keys.CurrentEpoch(device))) return false;
-        return carried.Incarnation == 0 || Home.TryCarryWindow(device, carried.Incarnation, carried.Number, through);
+        Span<CarriedWindow> windows = stackalloc CarriedWindow[devices.Length];
+        for (var i = 0; i < devices.Length; i++) windows[i] = new CarriedWindow(devices[i].Device, devices[i].Incarnation, devices[i].Number);
+        var carried = Home.CarryWindows(windows, through);
+        for (var i = 0; i < carried; i++)
+        {
+            var device = new Address(devices[i].Device);
+            if (devices[i].HasKeyEpoch && !Home.TryCarryKeyEpoch(device, _keys.CurrentEpoch(device))) return i;
+        }
+
+        return carried;
     }
 
     private void Submit()

@@ -115,12 +115,12 @@ public static class OptionTable
         "commit-progress-timeout", "30s", "1s", "10m", "without commit progress the node fails stop");
 
     public static readonly Option<long> SegmentSize = OptionKinds.Size(
-        "segment-size", "64MiB", "1MiB", "1GiB", "of a file of a log that is new; unless given, 256MiB where max-connections asks for 250000 and more", powerOfTwo: true);
+        "segment-size", "64MiB", "1MiB", "1GiB", "of a file of a log that is new; unless given, 512MiB where max-connections asks for 250000 and more", powerOfTwo: true);
 
     /// <summary>Connections; a node that is asked for as many, and gets them, has segments of <see cref="SegmentBytesOfMany"/> by default.</summary>
     internal const int ManyConnections = 250_000;
 
-    internal const long SegmentBytesOfMany = 256L << 20;
+    internal const long SegmentBytesOfMany = 512L << 20;
 
     public static readonly Option<long> LogMemory = OptionKinds.Size(
         "log-memory", "128MiB", "1MiB", "64GiB", "of the log's tail", powerOfTwo: true);

@@ -252,7 +252,7 @@ internal sealed class Life : IDisposable
             var partition = _log.Partition(i);
             if (!partition.HasCompaction) continue;
             partition.Compact(_random.Next(1, 8192));
-            while (partition.TryPeekCarried(out var carried, out _) && TryCarry(carried)) partition.CarryNext();
+            while (partition.PeekCarried(out _) is [var carried, ..] && TryCarry(carried)) partition.Carried(1);
         }
     }
 

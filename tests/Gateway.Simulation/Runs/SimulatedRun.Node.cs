@@ -164,8 +164,8 @@ public sealed partial class SimulatedRun
         var reactor = Net.ReactorOf(device);
         reactor.Enter();
         Wake(reactor.Index);
-        if (hasKeyEpoch && !reactor.Home.TryCarryKeyEpoch(device, Net.CurrentEpoch(device))) return false;
-        return incarnation == 0 || reactor.Home.TryCarryWindow(device, incarnation, number, through);
+        if (reactor.Home.CarryWindows([new CarriedWindow(device.Value, incarnation, number)], through) == 0) return false;
+        return !hasKeyEpoch || reactor.Home.TryCarryKeyEpoch(device, Net.CurrentEpoch(device));
     }
 
     /// <summary>The node dies. Its connections end, or seem to go on when the machine died with it.</summary>

@@ -302,7 +302,7 @@ public class CompactionTests(ITestOutputHelper output)
         MailboxHarness.WaitFor(() =>
         {
             log.Work();
-            return log.P.TryPeekCarried(out _, out _);
+            return log.P.PeekCarried(out _).Length > 0;
         });
         // The owner does not answer: everything stays.
         for (var i = 0; i < 20; i++)
@@ -314,10 +314,10 @@ public class CompactionTests(ITestOutputHelper output)
         MailboxHarness.WaitFor(() =>
         {
             log.Work();
-            while (log.P.TryPeekCarried(out var device, out _))
+            while (log.P.PeekCarried(out _) is [var device, ..])
             {
                 carried.Add(device);
-                log.P.CarryNext();
+                log.P.Carried(1);
             }
 
             return log.IsSettled;
@@ -347,10 +347,10 @@ public class CompactionTests(ITestOutputHelper output)
         MailboxHarness.WaitFor(() =>
         {
             log.Work();
-            while (log.P.TryPeekCarried(out var device, out var through))
+            while (log.P.PeekCarried(out var through) is [var device, ..])
             {
                 if (recordedAt[device.Device] <= through) AppendWindow(device.Device);
-                log.P.CarryNext();
+                log.P.Carried(1);
             }
 
             // The compactor looks four times a second: in so many of these looks it would have gone on.

@@ -235,7 +235,7 @@ internal sealed class MailboxHarness : IDisposable
         {
             var partition = Log.Partition(i);
             partition.Compact(4096);
-            while (CarriesDevices && partition.TryPeekCarried(out _, out _)) partition.CarryNext();
+            if (CarriesDevices) partition.Carried(partition.PeekCarried(out _).Length);
             partition.EndBatch();
         }
     }

@@ -293,19 +293,59 @@ public class Rule02_WindowsOutliveMessages : HomeTests
         net.Settle();
         anna.Write(SendOf(cleo, 4, lowestOpen: 3, "not committed yet"));
         net.Exchange();
-        Assert.True(home.TryCarryWindow(anna.Address, anna.Incarnation, 3, net.Store.Appended));
-        Assert.False(home.TryCarryWindow(anna.Address, anna.Incarnation, 4, net.Store.Appended));
-        Assert.False(home.TryCarryWindow(anna.Address, anna.Incarnation, ulong.MaxValue, net.Store.Appended));
-        Assert.True(home.TryCarryWindow(anna.Address, anna.Incarnation - 1, 4, net.Store.Appended));
+        Assert.True(TryCarry(anna.Address, anna.Incarnation, 3));
+        Assert.False(TryCarry(anna.Address, anna.Incarnation, 4));
+        Assert.False(TryCarry(anna.Address, anna.Incarnation, ulong.MaxValue));
+        Assert.True(TryCarry(anna.Address, anna.Incarnation - 1, 4));
         net.Settle();
-        Assert.True(home.TryCarryWindow(anna.Address, anna.Incarnation, ulong.MaxValue, net.Store.Appended));
-        Assert.True(home.TryCarryWindow(new Address(AddressKind.User, 999), 1, 1, net.Store.Appended));
+        Assert.True(TryCarry(anna.Address, anna.Incarnation, ulong.MaxValue));
+        Assert.True(TryCarry(new Address(AddressKind.User, 999), 1, 1));
         net.Settle();
 
         var windows = new WindowsOf(anna.Address.Value);
         net.Store.Replay(windows);
         (uint, ulong, ulong)[] expected = [(anna.Incarnation, 1, 0), (anna.Incarnation, 3, 0b101), (anna.Incarnation, 3, 0b101), (anna.Incarnation, 3, 0b111)];
         Assert.Equal(expected, windows.Seen);
+
+        bool TryCarry(Address device, uint incarnation, ulong number) =>
+            net.HomeOf(device).CarryWindows([new CarriedWindow(device.Value, incarnation, number)], net.Store.Appended) == 1;
+    }
+
+    [Fact]
+    public void Windows_are_recorded_again_in_their_order_up_to_the_first_that_must_wait()
+    {
+        var net = Start(homes: 1);
+        var (anna, ben, cleo) = (Anna(net), Ben(net), Cleo(net));
+        var home = net.HomeOf(anna.Address);
+        ben.Write(SendOf(cleo, 1, lowestOpen: 1, "not committed yet"));
+        net.Exchange();
+        var through = net.Store.Appended;
+        var nobody = new Address(AddressKind.User, 999);
+        CarriedWindow[] carried =
+        [
+            new(nobody.Value, 1, 1), new(anna.Address.Value, anna.Incarnation, 1), new(anna.Address.Value, 0, 0),
+            new(ben.Address.Value, ben.Incarnation, 1), new(cleo.Address.Value, cleo.Incarnation, 1),
+        ];
+
+        Assert.Equal(3, home.CarryWindows(carried, through));
+        Assert.Equal(through + 1, net.Store.Appended);
+        net.Store.Admission = LogStatus.Full;
+        Assert.Equal(0, home.CarryWindows(carried.AsSpan(4), through));
+        net.Store.Admission = LogStatus.Appended;
+        net.Settle();
+        through = net.Store.Appended;
+        Assert.Equal(2, home.CarryWindows(carried.AsSpan(3), through));
+        Assert.Equal(through + 2, net.Store.Appended);
+        net.Settle();
+
+        Assert.Equal((2, 2, 2), (RecordsOf(anna), RecordsOf(ben), RecordsOf(cleo)));
+
+        int RecordsOf(DeviceModel device)
+        {
+            var windows = new WindowsOf(device.Address.Value);
+            net.Store.Replay(windows);
+            return windows.Seen.Count;
+        }
     }
 
     [Theory]
@@ -351,7 +391,7 @@ public class Rule02_WindowsOutliveMessages : HomeTests
         Carry(inFlight);
         Assert.Equal(restarted + 1, net.Store.Appended);
 
-        void Carry(long through, ulong number = 3) => Assert.True(home.TryCarryWindow(anna.Address, anna.Incarnation, number, through));
+        void Carry(long through, ulong number = 3) => Assert.Equal(1, home.CarryWindows([new CarriedWindow(anna.Address.Value, anna.Incarnation, number)], through));
     }
 
     private sealed class WindowsOf(ulong of) : ILogRecovery

@@ -231,7 +231,7 @@ public sealed class OptionResolutionTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--max-connections 250000 --io uring", 256)]
+    [InlineData("--max-connections 250000 --io uring", 512)]
     [InlineData("--max-connections 249999 --io uring", 64)]
     [InlineData("--max-connections 250000 --io uring --segment-size 64MiB", 64)]
     [InlineData("--max-connections 250000 --io epoll", 64)]
