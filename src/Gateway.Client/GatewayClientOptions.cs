@@ -80,7 +80,7 @@ public sealed class GatewayClientOptions
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
     public TimeSpan HandshakeTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Silence, either way, after which a ping is sent. Null: a little less than half of the idle timeout that the node announces; 5 minutes if it has none.</summary>
+    /// <summary>Silence, either way, after which a ping is sent. Null: a little less than half of the idle timeout that the node announces, 5 minutes if it has none; of that a random part the first time.</summary>
     public TimeSpan? PingInterval { get; init; }
 
     /// <summary>Further silence after which the node is taken for dead and the connection for lost.</summary>

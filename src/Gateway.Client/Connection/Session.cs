@@ -37,7 +37,8 @@ internal sealed partial class Session : IDeliverySession, IAsyncDisposable
         _clock = parts.Clock;
         _ordinal = ordinal;
         var options = parts.Options;
-        _keepAlive = new KeepAlive(KeepAlive.IntervalMs(options.PingInterval, login.IdleTimeoutMs, parts.Jitter), (long)options.PingTimeout.TotalMilliseconds, _clock.NowMs);
+        var (firstMs, intervalMs) = KeepAlive.Intervals(options.PingInterval, login.IdleTimeoutMs, parts.Jitter);
+        _keepAlive = new KeepAlive(firstMs, intervalMs, (long)options.PingTimeout.TotalMilliseconds, _clock.NowMs);
         _acknowledger = new Acknowledger(
             options.AcknowledgeEvery, (long)options.AcknowledgeWithin.TotalMilliseconds, options.CreditMessages, options.CreditBytes, parts.Inbox.Position);
         _timer = _clock.Time.CreateTimer(_ => OnTimer(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);

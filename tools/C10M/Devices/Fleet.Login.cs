@@ -60,7 +60,7 @@ internal sealed partial class Fleet
         _nowUs = _settings.Time.NowUs();
         ref var d = ref _devices[index];
         if (kind != TimeoutKind.Application) return;
-        if (d.State == DeviceState.Established) KeepAlive(ref d);
+        if (d.State == DeviceState.Established) KeepAlive(index, ref d);
         else if (_visit == Visit.HalfHandshake && d.State == DeviceState.AwaitWelcome) BreakOff(ref d);
         else if (d.State is DeviceState.AwaitChallenge or DeviceState.AwaitWelcome) Fail(index, "login_timeout");
     }
@@ -206,7 +206,7 @@ internal sealed partial class Fleet
         d.WelcomedAt = _nowUs;
         _reactor.MarkEstablished(d.Connection);
         _tally.NoteLogin(d.LoginStartedAt, _nowUs);
-        ArmKeepAlive(ref d);
+        ArmKeepAlive(index, ref d, isFirst: true);
 
         if (!d.Has(DeviceFlags.Known))
         {
@@ -229,13 +229,21 @@ internal sealed partial class Fleet
         Part(ref d);
     }
 
-    /// <summary>Half of what the node waits for a byte: one lost wake-up does not cost the session.</summary>
-    private void ArmKeepAlive(ref Device d) =>
-        _reactor.SetTimer(d.Connection, d.IdleTimeoutMs == 0 ? 0 : _reactor.NowMs + d.IdleTimeoutMs / 2);
+    /// <summary>
+    /// PROTOCOL.md, "Liveness": half of what the node waits for a byte, less up to a tenth, and the first time a random part of it. Half a million devices that
+    /// logged in within seconds would otherwise ping within seconds for ever.
+    /// </summary>
+    private void ArmKeepAlive(int index, ref Device d, bool isFirst)
+    {
+        var chance = Hash.Of(_settings.Seed ^ 0x10A, (ulong)OrdinalOf(index), (ulong)_nowUs);
+        var interval = d.IdleTimeoutMs / 2;
+        var after = isFirst ? 1 + chance % Math.Max(1, interval) : interval - chance % (interval / 10 + 1);
+        _reactor.SetTimer(d.Connection, d.IdleTimeoutMs == 0 ? 0 : _reactor.NowMs + (long)after);
+    }
 
-    private void KeepAlive(ref Device d)
+    private void KeepAlive(int index, ref Device d)
     {
         _reactor.Advance(d.Connection, PingFrame.Write(_reactor.GetSpan(d.Connection, PingFrame.FrameBytes), KeepAliveToken));
-        ArmKeepAlive(ref d);
+        ArmKeepAlive(index, ref d, isFirst: false);
     }
 }
