@@ -35,11 +35,11 @@ public sealed class MailboxLogOptions
     public Durability Durability { get; init; } = Durability.Fsync;
 
     /// <summary>
-    /// For how long at most a commit that could follow the last one at once waits for the next batch to end, when that one had eight records or more:
+    /// For how long at most a commit that could follow the last one at once waits for the next batch to end, when that one had 8 to 256 records:
     /// each commit costs whoever waits for it a wake and the machine a sync, so one of whole batches is better than two of halves. Zero: not at all.
     /// Less than <see cref="CommitStallLimit"/>.
     /// </summary>
-    public TimeSpan CommitDelay { get; init; }
+    public TimeSpan CommitDelay { get; init; } = TimeSpan.FromMilliseconds(1);
 
     /// <summary>Longest body of a message or receipt. A record must fit a page.</summary>
     public int MaxBodyBytes { get; init; } = 64 * 1024;

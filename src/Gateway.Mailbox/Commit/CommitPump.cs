@@ -20,6 +20,9 @@ internal sealed class CommitPump
     // through an idle node is not kept waiting.
     private const int ManyRecords = 8;
 
+    // With more, the owners are busy for longer with what the last commit set in motion than a commit takes, and the two had better go on side by side.
+    private const int TooManyRecords = 256;
+
     // So that a kill costs the steady clock an hour at most.
     private static readonly TimeSpan TellTimeAfter = TimeSpan.FromHours(1);
 
@@ -40,7 +43,7 @@ internal sealed class CommitPump
     private long _commits;
     private Truncation? _truncation;
     private long _recordsTaken;
-    private bool _hadMany;
+    private bool _gathers;
 
     public CommitPump(PumpParts parts)
     {
@@ -83,12 +86,7 @@ internal sealed class CommitPump
             _idleSince = _superblockAt = _time.GetTimestamp();
             while (!_stopping && !_watermark.IsFrozen)
             {
-                if (!RunCycle())
-                {
-                    _hadMany = false;
-                    _parts.Wake.Wait(IdleMs);
-                }
-
+                if (!RunCycle()) _parts.Wake.Wait(IdleMs);
                 if (_time.GetElapsedTime(_superblockAt) >= TellTimeAfter && !_watermark.IsFrozen) WriteSuperblock(clean: false);
             }
 
@@ -109,7 +107,16 @@ internal sealed class CommitPump
     {
         var committed = _watermark.Through;
         var work = _log.TailAddress > committed;
-        if (work) LetGather();
+        if (work)
+        {
+            LetGather();
+        }
+        else
+        {
+            // A rest: the next commit follows nothing.
+            _gathers = false;
+        }
+
         var reserve = ReservationDue(out var reserveThrough);
         var truncation = Volatile.Read(ref _truncation);
         var mark = work || reserve || truncation is not null || IdleMarkDue();
@@ -154,20 +161,16 @@ internal sealed class CommitPump
     }
 
     /// <summary>
-    /// A commit that follows the last one at once waits for the next batch to end, when many waited for that one; see
-    /// <see cref="MailboxLogOptions.CommitDelay"/>. The batches that ended meanwhile go with it: their wakes are taken.
+    /// A commit that follows the last one at once waits for the next batch to end, when neither few nor very many waited for that one; see
+    /// <see cref="MailboxLogOptions.CommitDelay"/>.
     /// </summary>
     private void LetGather()
     {
         if (_parts.Options.CommitDelay == TimeSpan.Zero) return;
-        if (_hadMany)
-        {
-            _parts.Wake.Lower();
-            if (!_stopping && !_reserved.IsDue) _parts.Wake.Wait(_parts.Options.CommitDelay);
-        }
+        if (_gathers && !_stopping && !_reserved.IsDue) _parts.Wake.Wait(_parts.Options.CommitDelay);
 
         var records = _parts.RecordsAppended();
-        _hadMany = records - _recordsTaken >= ManyRecords;
+        _gathers = records - _recordsTaken is >= ManyRecords and <= TooManyRecords;
         _recordsTaken = records;
     }
 
@@ -208,6 +211,9 @@ internal sealed class CommitPump
     {
         var through = _log.FlushedUntilAddress;
         if (_parts.Segments.SegmentOf(before) != _parts.Segments.SegmentOf(through)) WriteSuperblock(clean: false);
+        // The batches that ended while this commit was under way go with the next one and are no reason to begin it. Before the watermark rises: whom it
+        // sets in motion may end a batch before this thread gets further.
+        if (_gathers) _parts.Wake.Lower();
         if (!_watermark.TryRaise(through)) return;
         Volatile.Write(ref _commits, _commits + 1);
         if (_parts.Admission.NeedsSegment(_log.TailAddress)) _parts.Keeper.Set();

@@ -194,7 +194,8 @@ internal sealed class MailboxHarness : IDisposable
         var partition = PartitionOf(record.Mailbox);
         AppendStatus status;
         long position;
-        while ((status = partition.Append(record, out position)) == AppendStatus.Busy)
+        var deadline = Environment.TickCount64 + 30_000;
+        while ((status = partition.Append(record, out position)) == AppendStatus.Busy && Environment.TickCount64 < deadline)
         {
             partition.EndBatch();
             Thread.Sleep(1);
